@@ -1,0 +1,1 @@
+//! The client's database on the device.

@@ -1,0 +1,1 @@
+//! How a conversation's content is sealed.

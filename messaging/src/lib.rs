@@ -1,0 +1,1 @@
+//! The core: accounts, devices, conversations and delivery as one state machine.

@@ -1,0 +1,1 @@
+//! Identifiers, entries, cursors, refusals and time.

@@ -1,0 +1,1 @@
+//! The app protocol tidings.app.v1.

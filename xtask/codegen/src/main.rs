@@ -1,0 +1,3 @@
+//! Makes the Rust code of the protobuf schemas.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Replays a day of a real chat through the real system.
+
+fn main() {}
