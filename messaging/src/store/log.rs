@@ -1,0 +1,301 @@
+//! Operations and queries of conversation logs, their members and marks.
+
+use bytes::Bytes;
+use tidings_model::{
+    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, LogEpoch,
+    MessageId, Range, Role, Seq, Timestamp,
+};
+
+use super::account::Profile;
+use super::{LogPosition, Marks};
+
+/// A change of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogOperation {
+    /// Makes a conversation with its first entry. See [`Create`].
+    Create(Create),
+    /// Appends an entry, with what it changes of the roster. See [`Append`].
+    Append(Append),
+    /// Erases the payload of an entry; header, seq and checksum stay. Refused with `NOT_FOUND` where
+    /// `by` never was a member or the entry lies outside their ranges or does not exist, with
+    /// `NOT_A_MEMBER` for a former member, and with `FORBIDDEN` unless `by` wrote it or may moderate,
+    /// or the entry is an event. Erasing twice is done.
+    Erase {
+        /// The log.
+        conversation: ConversationId,
+        /// The entry.
+        seq: Seq,
+        /// Who asks.
+        by: AccountId,
+    },
+    /// Raises a member's watermarks; they never go back. Members who left are skipped.
+    Mark {
+        /// The log.
+        conversation: ConversationId,
+        /// Whose.
+        account: AccountId,
+        /// The marks.
+        marks: Marks,
+        /// When they were raised.
+        time: Timestamp,
+    },
+    /// Gives a log a new epoch.
+    RenewEpoch {
+        /// The log.
+        conversation: ConversationId,
+        /// The new epoch.
+        epoch: LogEpoch,
+        /// The last seq that the former epoch has in common with this one.
+        since: Seq,
+    },
+    /// Gives every log a new epoch, each with its head as the last common seq: after the store was
+    /// restored from a backup. Epochs are derived from the entropy and the conversation's id.
+    RenewAllEpochs {
+        /// 32 random bytes.
+        entropy: [u8; 32],
+    },
+    /// Erases payloads that have expired, at most `entries_max` of them.
+    Expire {
+        /// The server's time.
+        now: Timestamp,
+        /// At most this many.
+        entries_max: usize,
+    },
+    /// Drops entries up to a seq: readers get `Hidden` with the reason trimmed. A floor never goes
+    /// back.
+    Trim {
+        /// The log.
+        conversation: ConversationId,
+        /// The last dropped seq, at most the head.
+        floor: Seq,
+    },
+}
+
+/// An entry before it has a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// Sender.
+    pub account: AccountId,
+    /// The sender's device.
+    pub device: DeviceId,
+    /// Names the logical message.
+    pub message_id: MessageId,
+    /// What the payload is.
+    pub kind: EntryKind,
+    /// The payload.
+    pub payload: Bytes,
+    /// Life of the payload, in milliseconds.
+    pub expires_after_ms: Option<u64>,
+    /// The server's time; the log takes the later of it and the time of its head.
+    pub time: Timestamp,
+}
+
+/// Makes a conversation. The maker is `members[0]`.
+///
+/// A conversation that exists answers with its first entry as a duplicate, if the maker is or was
+/// among its members and it is direct or notes to self, or was made under the same `(device, message
+/// id)`. Otherwise `ID_TAKEN`. Accounts that do not exist: `NOT_FOUND`. An account over
+/// `CONVERSATIONS_MAX`: `TOO_MANY_CONVERSATIONS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// What it is.
+    pub kind: ConversationKind,
+    /// Its name; empty for all but groups.
+    pub name: String,
+    /// Its log's first epoch.
+    pub epoch: LogEpoch,
+    /// The log's first entry, seq 1.
+    pub first: NewEntry,
+    /// The first members; their ranges begin at seq 1. The roster's version becomes 1.
+    pub members: Vec<(AccountId, Role)>,
+}
+
+/// Appends an entry. Checked in this order:
+///
+/// 1. `(entry.device, entry.message_id)` is in a log already: answers with that entry as a duplicate,
+///    if it stands in the same conversation; else `ID_TAKEN`.
+/// 2. The conversation exists and the sender is a member: else `NOT_FOUND` (never was one, or no such
+///    conversation, indistinguishably) or `NOT_A_MEMBER` (was one).
+/// 3. The roster has the version that the change was built for: else `RosterChanged`.
+///
+/// A joiner's range begins at the entry's seq, a leaver's ends with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    /// The log.
+    pub conversation: ConversationId,
+    /// The entry.
+    pub entry: NewEntry,
+    /// What it changes of the roster, in the same transaction.
+    pub roster: Option<RosterChange>,
+}
+
+/// A change of a roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterChange {
+    /// The version that it was built for; it becomes this one plus 1.
+    pub expected_version: u64,
+    /// What happens to members, each account at most once. Each join leaves an outbox row
+    /// [`super::Effect::Joined`].
+    pub acts: Vec<RosterAct>,
+    /// The new name.
+    pub name: Option<String>,
+}
+
+/// What happens to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RosterAct {
+    /// Becomes a member, for the first time or again.
+    Join(AccountId, Role),
+    /// Is a member no more.
+    Leave(AccountId),
+    /// Has another role.
+    Role(AccountId, Role),
+}
+
+/// Where an entry stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Its log's epoch, its seq and its time.
+    pub position: LogPosition,
+    /// Its checksum.
+    pub checksum: Checksum,
+    /// Whether an earlier operation had appended it.
+    pub duplicate: bool,
+    /// Whether that one had another payload (`PayloadDiffers`); the first one stands.
+    pub payload_differs: bool,
+}
+
+/// A question about conversations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogQuery {
+    /// All conversations of an account, left ones included, in no order.
+    ConversationsOf {
+        /// The account.
+        account: AccountId,
+        /// Receipts come with conversations of at most this many members.
+        receipts_members_max: usize,
+    },
+    /// A conversation with its members, and what a change of it needs to know besides.
+    Roster {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Profiles of these accounts come too.
+        profiles: Vec<AccountId>,
+        /// Whether this message is in a log already.
+        message: Option<(DeviceId, MessageId)>,
+    },
+    /// Entries after a seq, in order, up to `until`. Damaged ones refuse the query with
+    /// `ENTRY_DAMAGED`, unless good ones come before: then the page ends there.
+    Entries {
+        /// The log.
+        conversation: ConversationId,
+        /// Before the first entry wanted.
+        after: Seq,
+        /// The last entry wanted.
+        until: Seq,
+        /// At most this many.
+        entries_max: usize,
+        /// Stop before the payloads exceed this; one entry comes always.
+        bytes_max: usize,
+    },
+}
+
+/// A conversation, without its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRecord {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// What it is.
+    pub kind: ConversationKind,
+    /// Its name.
+    pub name: String,
+    /// The log's epoch.
+    pub epoch: LogEpoch,
+    /// The last seq that this epoch has in common with the one before.
+    pub epoch_since: Seq,
+    /// The last entry.
+    pub head: Seq,
+    /// Its time.
+    pub head_time: Timestamp,
+    /// Its checksum.
+    pub head_checksum: Checksum,
+    /// The last seq dropped by retention.
+    pub floor: Seq,
+    /// Grows by 1 with each change of members, roles or name.
+    pub roster_version: u64,
+    /// Members now.
+    pub member_count: usize,
+}
+
+/// An account's part in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Its role; `None`: it is a former member.
+    pub role: Option<Role>,
+    /// Its spans, oldest first, at least one.
+    pub ranges: Vec<Range>,
+}
+
+/// A conversation as one account sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembershipRecord {
+    /// The conversation.
+    pub conversation: ConversationRecord,
+    /// The account's part.
+    pub membership: Membership,
+    /// The other one of a direct conversation.
+    pub partner: Option<Profile>,
+    /// Watermarks of all members, where they are few enough.
+    pub receipts: Vec<Receipt>,
+}
+
+/// A member's watermarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whose.
+    pub account: AccountId,
+    /// How far.
+    pub marks: Marks,
+    /// When they were raised last.
+    pub time: Timestamp,
+}
+
+/// A member or former member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRecord {
+    /// Who.
+    pub profile: Profile,
+    /// Role and spans.
+    pub membership: Membership,
+    /// Watermarks.
+    pub marks: Marks,
+}
+
+/// Answers [`LogQuery::Roster`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterRecord {
+    /// The conversation.
+    pub conversation: ConversationRecord,
+    /// Members and former ones, in the order in which they first joined.
+    pub members: Vec<MemberRecord>,
+    /// The profiles asked for that exist.
+    pub profiles: Vec<Profile>,
+    /// Where the message asked for stands, as a duplicate.
+    pub message: Option<Appended>,
+}
+
+/// Answers [`LogQuery::Entries`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPage {
+    /// The log's epoch at the time of the read.
+    pub epoch: LogEpoch,
+    /// The last seq dropped by retention.
+    pub floor: Seq,
+    /// Checksum of the entry at `after`, where it is there.
+    pub checksum_at_after: Option<Checksum>,
+    /// The entries, in order and without a gap, the first right behind the later of `after` and
+    /// `floor`.
+    pub entries: Vec<Entry>,
+}

@@ -1,0 +1,35 @@
+//! What one log causes elsewhere: a row written in the log's own transaction, and an idempotent relay.
+//!
+//! No operation needs two logs to change together, so a crash between cause and effect leaves a row
+//! that the next start relays.
+
+use tidings_model::{AccountId, ConversationId};
+
+/// An effect of one log on something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// An account became a member: the conversation enters the account's own index, which
+    /// [`super::LogQuery::ConversationsOf`] reads.
+    Joined {
+        /// The account.
+        account: AccountId,
+        /// The conversation.
+        conversation: ConversationId,
+    },
+}
+
+/// An effect that waits for its relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Grows in the order in which rows were written.
+    pub id: u64,
+    /// The effect.
+    pub effect: Effect,
+}
+
+/// A change of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboxOperation {
+    /// Applies an effect and drops its row. Relaying twice is done.
+    Relay(OutboxRow),
+}
