@@ -7,8 +7,7 @@
 //! Right-to-left overrides pass: a program that prints a name isolates it (Unicode TR 9 §2.7).
 
 use thiserror::Error;
-
-use crate::limits::{CONVERSATION_NAME_BYTES_MAX, DISPLAY_NAME_BYTES_MAX};
+use tidings_model::limits::{CONVERSATION_NAME_BYTES_MAX, DISPLAY_NAME_BYTES_MAX};
 
 /// The name that a person shows to others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,7 +81,9 @@ pub enum DisplayNameError {
         bytes_max: usize,
     },
     /// A control character, such as a tab, an escape or NUL, or a line break.
-    #[error("a name is one line of text and cannot hold the control character U+{code_point:04X}: remove it")]
+    #[error(
+        "a name is one line of text and cannot hold the control character U+{code_point:04X}: remove it"
+    )]
     Control {
         /// The character's number.
         code_point: u32,
@@ -143,7 +144,7 @@ mod tests {
 
     fn check(given: &str, expected: Result<(), DisplayNameError>) {
         let kept = DisplayName::parse(given);
-        assert_eq!(kept.as_ref().map(|_| ()), expected.as_ref().map(|()| ()), "{given:?}");
+        assert_eq!(kept.as_ref().map(|_| ()), expected.as_ref().copied(), "{given:?}");
         if let Ok(name) = kept {
             assert_eq!(name.as_str(), given);
         }

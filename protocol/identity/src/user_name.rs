@@ -19,11 +19,12 @@
 use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::UsernameCaseMapped;
 use thiserror::Error;
+use tidings_model::limits::USER_NAME_BYTES_MAX;
 use unicode_script::{Script, UnicodeScript};
 use unicode_security::MixedScript;
 use unicode_security::mixed_script::AugmentedScriptSet;
 
-use crate::limits::{USER_NAME_BYTES_MAX, USER_NAME_INPUT_BYTES_MAX};
+use crate::limits::USER_NAME_INPUT_BYTES_MAX;
 
 /// The ASCII characters that RFC 7622 §3.3.1 takes out of PRECIS's IdentifierClass.
 const RESERVED: [char; 8] = ['"', '&', '\'', '/', ':', '<', '>', '@'];
@@ -82,7 +83,9 @@ pub enum UserNameError {
     #[error("a user name cannot be empty")]
     Empty,
     /// The name passes [`USER_NAME_BYTES_MAX`].
-    #[error("this user name takes {bytes} bytes, and at most {USER_NAME_BYTES_MAX} are allowed: choose a shorter one")]
+    #[error(
+        "this user name takes {bytes} bytes, and at most {USER_NAME_BYTES_MAX} are allowed: choose a shorter one"
+    )]
     TooLong {
         /// Length of the name.
         bytes: usize,
@@ -98,7 +101,9 @@ pub enum UserNameError {
     },
     /// A character outside PRECIS's IdentifierClass: a control, an invisible character, a symbol,
     /// an emoji, or one that is newer than the standard's tables.
-    #[error("a user name cannot hold the character U+{code_point:04X}: use letters, digits and plain punctuation")]
+    #[error(
+        "a user name cannot hold the character U+{code_point:04X}: use letters, digits and plain punctuation"
+    )]
     Disallowed {
         /// The character's number.
         code_point: u32,
@@ -107,7 +112,9 @@ pub enum UserNameError {
     #[error("a user name cannot mix right-to-left and left-to-right letters: use one direction")]
     MixedDirections,
     /// Letters of several scripts that look like one.
-    #[error("a user name cannot mix letters of several scripts, as they look alike: use one script")]
+    #[error(
+        "a user name cannot mix letters of several scripts, as they look alike: use one script"
+    )]
     MixedScripts,
     /// Preparation gives something new each time.
     #[error("this user name has no stable form: choose another")]
@@ -215,7 +222,8 @@ mod tests {
 
     #[test]
     fn invisible_characters_and_controls_are_refused() {
-        for code_point in [0x00, 0x07, 0x7f, 0xad, 0x200b, 0x200d, 0x202e, 0x2060, 0xfeff, 0xe0041] {
+        for code_point in [0x00, 0x07, 0x7f, 0xad, 0x200b, 0x200d, 0x202e, 0x2060, 0xfeff, 0xe0041]
+        {
             let character = char::from_u32(code_point).unwrap();
             check(&format!("ro{character}meo"), Err(UserNameError::Disallowed { code_point }));
         }
