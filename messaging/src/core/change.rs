@@ -328,3 +328,158 @@ fn met(one: &Membership, other: &Membership) -> bool {
             .any(|b| b.to.is_none_or(|to| a.from <= to) && a.to.is_none_or(|to| b.from <= to))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tidings_model::{Checksum, LogEpoch, Range, Seq, Timestamp};
+
+    use super::*;
+    use crate::store::{ConversationRecord, Marks};
+
+    const ANNA: AccountId = AccountId::from_bytes([1; 16]);
+    const KOFI: AccountId = AccountId::from_bytes([2; 16]);
+    const NOOR: AccountId = AccountId::from_bytes([3; 16]);
+    const INES: AccountId = AccountId::from_bytes([4; 16]);
+
+    fn profile(account: AccountId) -> Profile {
+        let name = account.to_string();
+        Profile { account, user_name: name.clone(), display_name: name }
+    }
+
+    /// A group whose members came one after another, in this order.
+    fn group(members: &[(AccountId, Option<Role>)]) -> RosterRecord {
+        let present = members.iter().filter(|(_, role)| role.is_some()).count();
+        let records = members.iter().enumerate().map(|(index, (account, role))| {
+            let from = Seq::new(index as u64 + 1).expect("a small number");
+            let to = role.is_none().then_some(from);
+            let membership = Membership { role: *role, ranges: vec![Range { from, to }] };
+            MemberRecord { profile: profile(*account), membership, marks: Marks::default() }
+        });
+        RosterRecord {
+            conversation: ConversationRecord {
+                conversation: ConversationId::from_bytes([9; 16]),
+                kind: ConversationKind::Group,
+                name: "Choir".into(),
+                epoch: LogEpoch::from_entropy([1; 8]),
+                epoch_since: Seq::ZERO,
+                head: Seq::new(10).expect("a small number"),
+                head_time: Timestamp::default(),
+                head_checksum: Checksum(0),
+                floor: Seq::ZERO,
+                roster_version: 4,
+                member_count: present,
+            },
+            members: records.collect(),
+            profiles: vec![profile(NOOR), profile(INES)],
+            message: None,
+        }
+    }
+
+    fn refused(roster: &RosterRecord, by: AccountId, act: Change) -> Refusal {
+        plan(roster, by, &act).expect_err("the act is refused")
+    }
+
+    #[test]
+    fn owner_and_admins_add_and_members_do_not() {
+        let roster = group(&[(ANNA, Some(Role::Admin)), (KOFI, Some(Role::Member))]);
+        let plan_of_anna = plan(&roster, ANNA, &Change::Add(vec![NOOR, NOOR, KOFI]));
+        let acts = vec![RosterAct::Join(NOOR, Role::Member)];
+        assert_eq!(plan_of_anna.map(|plan| plan.acts), Ok(acts));
+        assert_eq!(refused(&roster, KOFI, Change::Add(vec![NOOR])), Refusal::Forbidden);
+    }
+
+    #[test]
+    fn adding_somebody_who_does_not_exist_adds_nobody() {
+        let roster = group(&[(ANNA, Some(Role::Owner))]);
+        let nobody = AccountId::from_bytes([0xee; 16]);
+        assert_eq!(refused(&roster, ANNA, Change::Add(vec![NOOR, nobody])), Refusal::NotFound);
+        assert_eq!(refused(&roster, ANNA, Change::Add(vec![ANNA])), Refusal::NothingToChange);
+    }
+
+    #[test]
+    fn former_member_comes_back_by_an_add() {
+        let roster = group(&[(ANNA, Some(Role::Owner)), (NOOR, None)]);
+        assert!(plan(&roster, ANNA, &Change::Add(vec![NOOR])).is_ok());
+        assert_eq!(refused(&roster, NOOR, Change::Leave), Refusal::NotAMember);
+    }
+
+    #[test]
+    fn stranger_learns_nothing() {
+        let roster = group(&[(ANNA, Some(Role::Owner))]);
+        for act in [Change::Leave, Change::Remove(ANNA), Change::Rename("x".into())] {
+            assert_eq!(refused(&roster, INES, act), Refusal::NotFound);
+        }
+    }
+
+    #[test]
+    fn oldest_admin_inherits_from_the_last_owner() {
+        let roster = group(&[
+            (ANNA, Some(Role::Owner)),
+            (KOFI, Some(Role::Member)),
+            (NOOR, Some(Role::Admin)),
+            (INES, Some(Role::Admin)),
+        ]);
+        let plan = plan(&roster, ANNA, &Change::Leave).expect("an owner may leave");
+        assert_eq!(plan.acts, [RosterAct::Leave(ANNA), RosterAct::Role(NOOR, Role::Owner)]);
+    }
+
+    #[test]
+    fn oldest_member_inherits_where_there_is_no_admin() {
+        let roster = group(&[
+            (KOFI, Some(Role::Member)),
+            (ANNA, Some(Role::Owner)),
+            (NOOR, Some(Role::Member)),
+        ]);
+        let plan = plan(&roster, ANNA, &Change::Leave).expect("an owner may leave");
+        assert_eq!(plan.acts, [RosterAct::Leave(ANNA), RosterAct::Role(KOFI, Role::Owner)]);
+    }
+
+    #[test]
+    fn nobody_inherits_while_another_owner_stays_or_nobody_does() {
+        let two = group(&[(ANNA, Some(Role::Owner)), (KOFI, Some(Role::Owner))]);
+        let alone = group(&[(ANNA, Some(Role::Owner))]);
+        for roster in [two, alone] {
+            let plan = plan(&roster, ANNA, &Change::Leave).expect("an owner may leave");
+            assert_eq!(plan.acts, [RosterAct::Leave(ANNA)]);
+        }
+    }
+
+    #[test]
+    fn admin_removes_members_but_no_admin() {
+        let roster = group(&[
+            (ANNA, Some(Role::Admin)),
+            (KOFI, Some(Role::Admin)),
+            (NOOR, Some(Role::Member)),
+        ]);
+        assert!(plan(&roster, ANNA, &Change::Remove(NOOR)).is_ok());
+        assert_eq!(refused(&roster, ANNA, Change::Remove(KOFI)), Refusal::Forbidden);
+        assert_eq!(refused(&roster, NOOR, Change::Remove(ANNA)), Refusal::Forbidden);
+    }
+
+    #[test]
+    fn last_owner_cannot_step_down() {
+        let roster = group(&[(ANNA, Some(Role::Owner)), (KOFI, Some(Role::Member))]);
+        let step_down = Change::SetRole(ANNA, Role::Member);
+        assert_eq!(refused(&roster, ANNA, step_down), Refusal::Forbidden);
+        assert!(plan(&roster, ANNA, &Change::SetRole(KOFI, Role::Owner)).is_ok());
+    }
+
+    #[test]
+    fn direct_conversations_have_no_roster_to_change() {
+        let mut roster = group(&[(ANNA, Some(Role::Owner)), (KOFI, Some(Role::Owner))]);
+        roster.conversation.kind = ConversationKind::Direct;
+        assert_eq!(refused(&roster, ANNA, Change::Leave), Refusal::WrongKind);
+    }
+
+    #[test]
+    fn description_shows_only_those_whom_one_has_met() {
+        let roster = group(&[(ANNA, None), (KOFI, Some(Role::Owner)), (NOOR, Some(Role::Member))]);
+        let seen = |by| {
+            let members = description(&roster, by).expect("was a member").members;
+            members.into_iter().map(|member| member.profile.account).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(ANNA), [ANNA]);
+        assert_eq!(seen(NOOR), [KOFI, NOOR]);
+        assert_eq!(description(&roster, INES), None);
+    }
+}

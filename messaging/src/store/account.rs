@@ -53,7 +53,8 @@ pub enum AccountOperation {
     /// 1. The account exists with the same user name, device and token hash: the same answer again.
     ///    Otherwise an account or device id in use: `ID_TAKEN`.
     /// 2. The invite: absent where `invite_required` → `INVITE_REQUIRED`; unknown → `INVITE_INVALID`;
-    ///    used → `INVITE_USED`; past its time → `INVITE_EXPIRED`.
+    ///    used → `INVITE_USED`; at or past its end → `INVITE_EXPIRED`. One that is given is checked and
+    ///    used up even where none is required.
     /// 3. The user name: `USER_NAME_TAKEN`.
     ///
     /// The account is an administrator if the invite says so, or if it is the store's first.
@@ -69,8 +70,12 @@ pub enum AccountOperation {
         /// The server's time.
         now: Timestamp,
     },
-    /// Adds a device to an account. The same device with the same token hash again: done. A device id
-    /// in use otherwise, revoked ones included: `ID_TAKEN`. Over `DEVICES_MAX`: `TOO_MANY_DEVICES`.
+    /// Adds a device to an account. Checked in this order:
+    ///
+    /// 1. The account exists: else `NOT_FOUND`.
+    /// 2. The same device of the account, not revoked, with the same token hash: done. Otherwise a
+    ///    device id in use, revoked ones included: `ID_TAKEN`.
+    /// 3. `DEVICES_MAX` devices that are not revoked: `TOO_MANY_DEVICES`.
     AddDevice {
         /// The account.
         account: AccountId,
@@ -90,7 +95,7 @@ pub enum AccountOperation {
         now: Timestamp,
     },
     /// Notes that a device resumes with a counter, and when. A revoked or unknown device:
-    /// `TOKEN_REVOKED`.
+    /// `TOKEN_REVOKED`. A counter that is not above the highest so far (0 for a new device): restored.
     Resume {
         /// The device.
         device: DeviceId,
@@ -99,16 +104,17 @@ pub enum AccountOperation {
         /// The server's time.
         now: Timestamp,
     },
-    /// Changes an account's display name.
+    /// Changes an account's display name. No such account: `NOT_FOUND`.
     SetDisplayName {
         /// The account.
         account: AccountId,
         /// The name.
         display_name: String,
     },
-    /// Adds an invite. The same one again: done. More than `open_max` invites of `by` that are neither
-    /// used nor expired: `TOO_MANY_INVITES`. An invite of nobody (the server's own) replaces the
-    /// earlier ones of nobody.
+    /// Adds an invite. The same one again: done, whatever became of it. `by` does not exist:
+    /// `NOT_FOUND`. `open_max` invites of `by` that are neither used nor expired: `TOO_MANY_INVITES`.
+    /// An invite of nobody (the server's own) replaces the earlier ones of nobody that are not used, and
+    /// is not counted.
     CreateInvite {
         /// The invite.
         invite: InviteHash,
@@ -156,7 +162,7 @@ pub enum AccountQuery {
     ByName(String),
     /// The account of an id.
     ById(AccountId),
-    /// Profiles of these accounts.
+    /// Profiles of these accounts, in no order.
     Profiles(Vec<AccountId>),
     /// A device with its account, revoked or not.
     Device(DeviceId),
@@ -201,7 +207,7 @@ pub struct DeviceRecord {
     pub token_hash: TokenHash,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When it resumed last.
+    /// When it resumed last, or was added; it never goes back.
     pub last_seen: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,

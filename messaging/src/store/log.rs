@@ -16,10 +16,13 @@ pub enum LogOperation {
     Create(Create),
     /// Appends an entry, with what it changes of the roster. See [`Append`].
     Append(Append),
-    /// Erases the payload of an entry; header, seq and checksum stay. Refused with `NOT_FOUND` where
-    /// `by` never was a member or the entry lies outside their ranges or does not exist, with
-    /// `NOT_A_MEMBER` for a former member, and with `FORBIDDEN` unless `by` wrote it or may moderate,
-    /// or the entry is an event. Erasing twice is done.
+    /// Erases the payload of an entry; header, seq and checksum stay. Checked in this order:
+    ///
+    /// 1. `by` never was a member: `NOT_FOUND`; is none any more: `NOT_A_MEMBER`.
+    /// 2. The entry lies outside their ranges, was dropped or does not exist: `NOT_FOUND`.
+    /// 3. The entry is an event, or `by` neither wrote it nor may moderate: `FORBIDDEN`.
+    ///
+    /// Erasing twice is done.
     Erase {
         /// The log.
         conversation: ConversationId,
@@ -28,7 +31,9 @@ pub enum LogOperation {
         /// Who asks.
         by: AccountId,
     },
-    /// Raises a member's watermarks; they never go back. Members who left are skipped.
+    /// Raises a member's watermarks; they never go back, nor does their time. Members who left, and
+    /// accounts or conversations that are unknown, are skipped. That marks stay below the head is the
+    /// core's to check.
     Mark {
         /// The log.
         conversation: ConversationId,
@@ -39,22 +44,23 @@ pub enum LogOperation {
         /// When they were raised.
         time: Timestamp,
     },
-    /// Gives a log a new epoch.
+    /// Gives a log a new epoch. An unknown log counts as none renewed.
     RenewEpoch {
         /// The log.
         conversation: ConversationId,
         /// The new epoch.
         epoch: LogEpoch,
-        /// The last seq that the former epoch has in common with this one.
+        /// The last seq that the former epoch has in common with this one, at most the head.
         since: Seq,
     },
     /// Gives every log a new epoch, each with its head as the last common seq: after the store was
-    /// restored from a backup. Epochs are derived from the entropy and the conversation's id.
+    /// restored from a backup. Epochs are [`LogEpoch::derived`].
     RenewAllEpochs {
         /// 32 random bytes.
         entropy: [u8; 32],
     },
-    /// Erases payloads that have expired, at most `entries_max` of them.
+    /// Erases payloads whose expiry ([`Entry::expires_at`]) is `now` or earlier, at most
+    /// `entries_max` of them: those that expired first, then in order of arrival.
     Expire {
         /// The server's time.
         now: Timestamp,
@@ -62,7 +68,7 @@ pub enum LogOperation {
         entries_max: usize,
     },
     /// Drops entries up to a seq: readers get `Hidden` with the reason trimmed. A floor never goes
-    /// back.
+    /// back. A message id whose entry was dropped is free again. An unknown log: done.
     Trim {
         /// The log.
         conversation: ConversationId,
@@ -90,12 +96,17 @@ pub struct NewEntry {
     pub time: Timestamp,
 }
 
-/// Makes a conversation. The maker is `members[0]`.
+/// Makes a conversation. The maker is `members[0]`. Each member leaves an outbox row
+/// [`super::Effect::Joined`]. Checked in this order:
 ///
-/// A conversation that exists answers with its first entry as a duplicate, if the maker is or was
-/// among its members and it is direct or notes to self, or was made under the same `(device, message
-/// id)`. Otherwise `ID_TAKEN`. Accounts that do not exist: `NOT_FOUND`. An account over
-/// `CONVERSATIONS_MAX`: `TOO_MANY_CONVERSATIONS`.
+/// 1. The conversation exists: it answers with its first entry as a duplicate, if it is direct or notes
+///    to self and the maker is or was among its members, or if it was made under the same `(device,
+///    message id)`; else `ID_TAKEN`. So it does after the first entry was dropped; payloads are not
+///    compared, since the core builds them.
+/// 2. `(first.device, first.message_id)` is in another log: `ID_TAKEN`.
+/// 3. A member's account does not exist: `NOT_FOUND`.
+/// 4. A member has `CONVERSATIONS_MAX` conversations in its own index already:
+///    `TOO_MANY_CONVERSATIONS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
     /// Its id.
@@ -108,7 +119,8 @@ pub struct Create {
     pub epoch: LogEpoch,
     /// The log's first entry, seq 1.
     pub first: NewEntry,
-    /// The first members; their ranges begin at seq 1. The roster's version becomes 1.
+    /// The first members, each account once; their ranges begin at seq 1. The roster's version
+    /// becomes 1.
     pub members: Vec<(AccountId, Role)>,
 }
 
@@ -119,6 +131,9 @@ pub struct Create {
 /// 2. The conversation exists and the sender is a member: else `NOT_FOUND` (never was one, or no such
 ///    conversation, indistinguishably) or `NOT_A_MEMBER` (was one).
 /// 3. The roster has the version that the change was built for: else `RosterChanged`.
+/// 4. Accounts that join exist: else `NOT_FOUND`.
+/// 5. Nobody who joins for the first time has `CONVERSATIONS_MAX` conversations in their own index
+///    already: else `TOO_MANY_CONVERSATIONS`.
 ///
 /// A joiner's range begins at the entry's seq, a leaver's ends with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +152,8 @@ pub struct RosterChange {
     /// The version that it was built for; it becomes this one plus 1.
     pub expected_version: u64,
     /// What happens to members, each account at most once. Each join leaves an outbox row
-    /// [`super::Effect::Joined`].
+    /// [`super::Effect::Joined`]. An act that does not fit is skipped: the join of a member, the leave or
+    /// role of somebody who is none.
     pub acts: Vec<RosterAct>,
     /// The new name.
     pub name: Option<String>,
@@ -170,11 +186,13 @@ pub struct Appended {
 /// A question about conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogQuery {
-    /// All conversations of an account, left ones included, in no order.
+    /// All conversations in an account's own index (see [`super::Effect::Joined`]), left ones
+    /// included, in no order.
     ConversationsOf {
         /// The account.
         account: AccountId,
-        /// Receipts come with conversations of at most this many members.
+        /// Receipts come with conversations of at most this many members: those of present members
+        /// whose marks were ever raised.
         receipts_members_max: usize,
     },
     /// A conversation with its members, and what a change of it needs to know besides.
@@ -183,11 +201,12 @@ pub enum LogQuery {
         conversation: ConversationId,
         /// Profiles of these accounts come too.
         profiles: Vec<AccountId>,
-        /// Whether this message is in a log already.
+        /// Whether this message is in this log already.
         message: Option<(DeviceId, MessageId)>,
     },
-    /// Entries after a seq, in order, up to `until`. Damaged ones refuse the query with
-    /// `ENTRY_DAMAGED`, unless good ones come before: then the page ends there.
+    /// Entries after a seq, in order, up to `until`. Damaged or missing ones refuse the query with
+    /// `ENTRY_DAMAGED`, unless good ones come before: then the page ends there. An unknown log:
+    /// `NOT_FOUND`.
     Entries {
         /// The log.
         conversation: ConversationId,
@@ -293,7 +312,7 @@ pub struct EntryPage {
     pub epoch: LogEpoch,
     /// The last seq dropped by retention.
     pub floor: Seq,
-    /// Checksum of the entry at `after`, where it is there.
+    /// Checksum of the entry at `after`, where it is there and its header is undamaged.
     pub checksum_at_after: Option<Checksum>,
     /// The entries, in order and without a gap, the first right behind the later of `after` and
     /// `floor`.

@@ -30,6 +30,6 @@ pub struct OutboxRow {
 /// A change of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxOperation {
-    /// Applies an effect and drops its row. Relaying twice is done.
+    /// Applies an effect and drops its row. Relaying twice is done. Ids of rows are never used again.
     Relay(OutboxRow),
 }
