@@ -270,10 +270,15 @@ impl Memory {
             look_ups: LookUps::default(),
             renewed_epoch_at: None,
         };
-        self.accounts.entry(id).or_insert(account);
+        if self.accounts.contains_key(&id) {
+            return Ok(());
+        }
+        self.accounts.insert(id, account);
         for membership in memberships {
             self.insert_part(id, membership, load);
         }
+        // Its session may have gone while the store answered.
+        self.rest(id);
         Ok(())
     }
 
@@ -326,6 +331,11 @@ impl Memory {
             return;
         }
         account.last_seen = Some(now);
+        self.rest(id);
+    }
+
+    fn rest(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
         self.last_idle += 1;
         account.idle = Some(self.last_idle);
         self.idle.insert(self.last_idle, id);
