@@ -4,10 +4,12 @@
 //! It knows no door, no backend, no socket, no clock: the drivers of `server/` carry its effects out.
 //! `docs/formats.md` holds the formats, ARCHITECTURE.md the invariants.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod core;
 pub mod limits;
 pub mod request;
 pub mod store;
 
-pub use core::{Configuration, Core, Effect, Report, Ticket};
+pub use core::{Configuration, Core, Effect, Gauges, Report, Ticket};
 pub use request::{Event, LiveEntry, Reply, Request};

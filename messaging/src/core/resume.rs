@@ -162,7 +162,8 @@ impl Core {
                 if load.is_stale_for(conversation) {
                     self.adopt(account, conversation, request);
                 } else {
-                    self.adopted(now, account, &load, roster.map(|roster| *roster), request);
+                    let roster = roster.map(|roster| *roster);
+                    self.adopted(now, (account, conversation), &load, roster, request);
                 }
             }
             (step, _) => {
@@ -241,8 +242,11 @@ impl Core {
 
     /// Sends a session away whose token is not (any more) that of the device.
     fn turn_away(&mut self, session: SessionId) {
-        self.give_up_resume(session);
-        self.effects.push_back(Effect::Close(session, CloseReason::Revoked));
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        // A revocation that came in between has closed it already.
+        if state.resuming.take().is_some() {
+            self.effects.push_back(Effect::Close(session, CloseReason::Revoked));
+        }
     }
 
     fn give_up_resume(&mut self, session: SessionId) {
@@ -324,20 +328,22 @@ impl Core {
     fn adopted(
         &mut self,
         now: Now,
-        account: AccountId,
+        (account, conversation): (AccountId, ConversationId),
         load: &Load,
         roster: Option<RosterRecord>,
         request: Option<Parked>,
     ) {
         let membership = roster.and_then(|roster| membership_of(roster, account));
-        if let Some(membership) = membership {
-            let key = membership.conversation.conversation;
-            if !self.memory.has_part(account, key) {
-                self.memory.insert_part(account, membership, load);
-                self.tell_state(account, key);
-            }
+        if let Some(membership) = membership
+            && !self.memory.has_part(account, conversation)
+        {
+            self.memory.insert_part(account, membership, load);
+            self.tell_state(account, conversation);
         }
         let Some((origin, entropy, body)) = request else { return };
+        if !self.memory.has_part(account, conversation) {
+            return self.reply(origin, Err(Refusal::NotFound));
+        }
         match self.asker(origin) {
             Some(asker) => self.handle_part_request(now, entropy, asker, body),
             None => self.reply(origin, Err(Refusal::Unauthenticated)),

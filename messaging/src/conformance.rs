@@ -1,0 +1,247 @@
+//! The rules of a store as tests that every backend has to pass, and a store in memory to compare with.
+//!
+//! A backend implements [`Fixture`] and calls [`suite!`](crate::conformance::suite) in a test file: each
+//! rule becomes a test of its own, named as the rule. [`compare_with_model`] runs seeded sequences of
+//! operations on the backend and on [`ModelStore`] and asks both the same questions. What is durable is
+//! not asked here: only a backend knows its disk.
+
+mod accounts;
+mod appends;
+mod creations;
+mod model;
+mod queries;
+mod random;
+mod retention;
+mod rosters;
+mod scene;
+
+pub use model::ModelStore;
+pub use random::compare_with_model;
+
+use tidings_model::{ConversationId, Seq};
+
+use crate::store::{Reader, Writer};
+
+/// How the suite gets at a store of a backend.
+pub trait Fixture {
+    /// Opens a store that holds nothing.
+    fn open_fresh() -> Self;
+
+    /// The store's writer.
+    fn writer(&mut self) -> &mut dyn Writer;
+
+    /// Opens a reader. The suite drops them all before it calls [`Fixture::reopen`].
+    fn reader(&mut self) -> Box<dyn Reader>;
+
+    /// Closes the store and opens it again.
+    #[must_use]
+    fn reopen(self) -> Self;
+
+    /// Changes a byte of an entry's stored payload, behind the store's back.
+    fn damage_payload(&mut self, conversation: ConversationId, seq: Seq);
+}
+
+/// Makes a test of each rule, and of seeded comparisons with the model, for a [`Fixture`].
+///
+/// `TIDINGS_SEED` replays one comparison alone.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! conformance_suite {
+    ($fixture:ty) => {
+        $crate::conformance_rules!(conformance_tests, $fixture);
+
+        #[test]
+        fn answers_are_those_of_the_model_for_every_seed() {
+            let seeds = match ::std::env::var("TIDINGS_SEED") {
+                Ok(seed) => vec![seed.parse().expect("TIDINGS_SEED is a number")],
+                Err(_) => Vec::from_iter(0..24),
+            };
+            for seed in seeds {
+                println!(
+                    "replay: TIDINGS_SEED={seed} cargo test -p {} answers_are_those_of_the_model",
+                    env!("CARGO_PKG_NAME")
+                );
+                $crate::conformance::compare_with_model::<$fixture>(seed);
+            }
+        }
+    };
+}
+
+pub use conformance_suite as suite;
+
+/// The list of all rules, handed to a macro of this crate.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! conformance_rules {
+    ($macro:ident, $($fixture:ty)?) => {
+        $crate::$macro! {
+            ($($fixture)?)
+            appends: [
+                entries_are_numbered_from_one_without_a_gap
+                time_of_an_entry_is_never_earlier_than_that_of_the_one_before
+                payloads_come_back_byte_for_byte
+                answer_carries_the_checksum_of_the_entry
+                retry_is_answered_with_the_first_seq
+                retry_with_other_bytes_says_so_and_the_first_ones_stand
+                duplicates_within_a_batch_are_one_entry
+                message_id_in_another_log_is_taken
+                message_id_of_another_device_is_another_message
+                retry_is_answered_before_membership_is_checked
+                retry_of_a_roster_change_is_answered_before_its_version_is_checked
+                strangers_and_missing_conversations_are_refused_alike
+                former_member_is_told_so
+                membership_is_checked_before_the_version_of_the_roster
+                refused_operation_leaves_its_neighbours_alone
+                entries_outlive_a_reopening
+            ]
+            creations: [
+                creation_writes_the_first_entry_and_the_members
+                direct_conversation_is_made_once_from_both_sides
+                notes_to_self_are_made_once
+                repeated_creation_of_a_group_is_answered_with_its_first_entry
+                group_of_others_does_not_answer_for_its_id
+                message_id_in_another_log_makes_no_conversation
+                accounts_of_the_first_members_exist
+                conversations_of_an_account_are_limited
+                repeated_creation_is_answered_after_the_first_entry_was_dropped
+            ]
+            rosters: [
+                range_begins_with_the_entry_that_adds_and_ends_with_the_one_that_removes
+                coming_back_begins_another_range
+                change_for_another_version_is_rejected
+                of_two_changes_for_one_version_in_a_batch_the_first_wins
+                version_grows_by_one_with_each_change
+                name_and_roles_change_with_their_entry
+                act_that_does_not_fit_is_skipped
+                unknown_account_does_not_join
+                members_come_in_the_order_in_which_they_first_joined
+                every_join_leaves_an_outbox_row
+                conversation_is_listed_once_its_row_is_relayed
+                relaying_twice_is_done
+                outbox_rows_come_oldest_first_and_their_ids_are_never_used_again
+                marks_never_go_back
+                marks_of_those_who_left_are_skipped
+                receipts_come_with_small_conversations_only
+                direct_conversation_names_the_partner
+            ]
+            retention: [
+                author_erases_what_they_wrote
+                moderator_erases_what_others_wrote_and_a_member_does_not
+                events_are_not_erased
+                erasing_is_for_members_inside_their_ranges
+                retry_of_an_erased_message_is_still_answered
+                payload_expires_at_its_time_by_the_servers_clock
+                expiry_erases_the_longest_expired_first_up_to_its_bound
+                life_of_a_payload_may_reach_past_the_end_of_time
+                floor_never_goes_back_and_stops_at_the_head
+                log_goes_on_behind_its_floor
+                message_id_of_a_dropped_entry_is_free_again
+                renewed_epoch_keeps_the_entries
+                all_epochs_are_renewed_with_their_heads
+            ]
+            accounts: [
+                first_account_is_the_administrator
+                repeated_sign_up_gets_the_same_answer
+                sign_up_under_an_id_in_use_is_refused
+                sign_up_checks_ids_then_invite_then_name
+                invite_makes_one_account
+                invite_ends_at_its_time
+                administrators_invite_makes_an_administrator
+                refused_sign_up_uses_no_invite_up
+                device_is_added_once
+                devices_of_an_account_are_limited
+                revoked_device_is_gone_and_its_id_never_used_again
+                device_of_another_account_is_not_found
+                resume_counter_seen_before_tells_of_a_restored_device
+                resume_time_never_goes_back
+                display_name_changes_for_everybody
+                open_invites_of_an_account_are_limited
+                servers_own_invite_replaces_the_one_before
+                account_is_found_by_name_and_by_id_with_its_verifiers
+            ]
+            queries: [
+                reader_sees_what_was_applied_before_it_asked
+                page_ends_at_its_count
+                page_ends_before_its_bytes_but_holds_one_entry
+                page_ends_at_its_last_seq
+                page_past_the_head_is_empty
+                page_tells_the_checksum_at_its_cursor
+                damaged_entry_is_named_and_never_shown
+                page_ends_before_a_damaged_entry
+                other_logs_are_served_beside_a_damaged_entry
+                damaged_entry_can_be_erased
+                unknown_conversation_is_not_found
+                roster_tells_whether_a_message_is_in_its_log
+                roster_brings_the_profiles_that_exist
+            ]
+        }
+    };
+}
+
+/// Makes a test of each rule.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! conformance_tests {
+    (($fixture:ty) $($group:ident: [$($rule:ident)*])*) => {
+        $(mod $group {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[test]
+            fn $rule() {
+                $crate::conformance::rules::$rule::<$fixture>();
+            })*
+        })*
+    };
+}
+
+/// Makes a public function of each rule, so that one which the list forgets is dead code.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! conformance_functions {
+    (() $($group:ident: [$($rule:ident)*])*) => {
+        $($(
+            #[doc = concat!("Holds the rule `", stringify!($rule), "`.")]
+            pub fn $rule<F: super::Fixture>() {
+                super::$group::$rule::<F>();
+            }
+        )*)*
+    };
+}
+
+/// The rules, each a function that panics where the store breaks it.
+pub mod rules {
+    crate::conformance_rules!(conformance_functions,);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The model has to keep its own rules.
+    struct ModelFixture(ModelStore);
+
+    impl Fixture for ModelFixture {
+        fn open_fresh() -> Self {
+            Self(ModelStore::default())
+        }
+
+        fn writer(&mut self) -> &mut dyn Writer {
+            &mut self.0
+        }
+
+        fn reader(&mut self) -> Box<dyn Reader> {
+            Box::new(self.0.clone())
+        }
+
+        fn reopen(self) -> Self {
+            self
+        }
+
+        fn damage_payload(&mut self, conversation: ConversationId, seq: Seq) {
+            self.0.damage_payload(conversation, seq);
+        }
+    }
+
+    crate::conformance::suite!(ModelFixture);
+}
