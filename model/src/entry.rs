@@ -5,6 +5,7 @@
 //! that a gap is always somebody's decision and never an accident.
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::{AccountId, ConversationId, DeviceId, MessageId, Timestamp};
 
@@ -59,6 +60,19 @@ impl LogEpoch {
     pub const fn from_entropy(entropy: [u8; 8]) -> Self {
         let number = u64::from_le_bytes(entropy) % (COUNTER_BOUND - 1);
         Self(number + 1)
+    }
+
+    /// The epoch of one log when all are renewed at once: out of the first 8 bytes of SHA-256 over the
+    /// entropy and the conversation's id.
+    pub fn derived(entropy: &[u8; 32], conversation: ConversationId) -> Self {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(entropy)
+            .chain_update(conversation.as_bytes())
+            .finalize()
+            .into();
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        Self::from_entropy(first)
     }
 
     /// The number.
@@ -219,6 +233,16 @@ mod tests {
             let epoch = LogEpoch::from_entropy(entropy);
             assert_eq!(LogEpoch::new(epoch.get()), Some(epoch));
         }
+    }
+
+    #[test]
+    fn epochs_renewed_together_differ_by_conversation_and_by_entropy() {
+        let of = |entropy: u8, id: u8| {
+            LogEpoch::derived(&[entropy; 32], ConversationId::from_bytes([id; 16]))
+        };
+        assert_eq!(of(1, 1), of(1, 1));
+        assert_ne!(of(1, 1), of(1, 2));
+        assert_ne!(of(1, 1), of(2, 1));
     }
 
     #[test]
