@@ -561,6 +561,10 @@ pub struct SignInChallenge {
     /// server-first-message. An unknown user name gets one of the same shape.
     #[prost(bytes = "bytes", tag = "1")]
     pub server_first: ::prost::bytes::Bytes,
+    /// The first two bytes of the account's identifier, big-endian: those of the device, which the app
+    /// draws now, have to be the same. An unknown user name has one too.
+    #[prost(uint32, tag = "2")]
+    pub shard: u32,
 }
 /// Ends a sign-in and makes the device known. A wrong password and an unknown user name get the same
 /// refusal, NOT_AUTHENTICATED.
