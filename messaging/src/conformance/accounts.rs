@@ -5,8 +5,8 @@ use tidings_model::{AccountId, DeviceId, Refusal};
 
 use super::Fixture;
 use super::scene::{
-    ANNA, KOFI, NOBODY, NOON, ROMY, Scene, device, device_of, new_account, new_device, refused,
-    sign_up, time,
+    ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, account, device, device_of, new_account,
+    new_device, refused, sign_up, time,
 };
 use crate::store::{
     AccountOperation, AccountQuery, AccountRecord, Answer, Applied, InviteHash, NewAccount,
@@ -130,11 +130,11 @@ pub(super) fn invite_makes_one_account<F: Fixture>() {
     scene.must(create_invite(INVITE, Some(ANNA), false, NOON));
     let outcomes = scene.apply_batch(&[
         join_by(Some(INVITE), NOBODY, "new"),
-        join_by(Some(INVITE), super::scene::account(98), "newer"),
+        join_by(Some(INVITE), account(98), "newer"),
     ]);
     assert_eq!(outcomes, [signed_up(false), refused(Refusal::InviteUsed)]);
     scene.must(create_invite(INVITE, Some(ANNA), false, NOON));
-    let again = join_by(Some(INVITE), super::scene::account(98), "newer");
+    let again = join_by(Some(INVITE), account(98), "newer");
     assert_eq!(scene.apply(again), refused(Refusal::InviteUsed), "made again it stays used");
 }
 
@@ -147,7 +147,7 @@ pub(super) fn invite_ends_at_its_time<F: Fixture>() {
     };
     assert_eq!(scene.apply(at(NOON + 1_000)), refused(Refusal::InviteExpired));
     assert_eq!(scene.apply(at(NOON + 999)), signed_up(false));
-    let used = join_by(Some(INVITE), super::scene::account(98), "newer");
+    let used = join_by(Some(INVITE), account(98), "newer");
     assert_eq!(scene.apply(used), refused(Refusal::InviteUsed), "used goes before expired");
 }
 
@@ -256,7 +256,7 @@ pub(super) fn display_name_changes_for_everybody<F: Fixture>() {
         Operation::Account(AccountOperation::SetDisplayName { account, display_name })
     };
     scene.must(rename(ANNA));
-    assert_eq!(scene.roster(super::scene::GROUP).members[0].profile.display_name, "Änne 🌻");
+    assert_eq!(scene.roster(GROUP).members[0].profile.display_name, "Änne 🌻");
     assert_eq!(scene.apply(rename(NOBODY)), refused(Refusal::NotFound));
 }
 
@@ -273,7 +273,7 @@ pub(super) fn open_invites_of_an_account_are_limited<F: Fixture>() {
     scene.must(create_invite(invite(3), Some(ANNA), false, NOON));
     let later = create_invite(invite(5), Some(ANNA), false, NOON + 1_000);
     scene.must(later);
-    let by_nobody = create_invite(invite(6), Some(super::scene::account(97)), false, NOON);
+    let by_nobody = create_invite(invite(6), Some(account(97)), false, NOON);
     assert_eq!(scene.apply(by_nobody), refused(Refusal::NotFound));
 }
 
@@ -302,9 +302,9 @@ pub(super) fn account_is_found_by_name_and_by_id_with_its_verifiers<F: Fixture>(
         server_key: vec![byte + 1; 32],
     };
     let verifiers = vec![verifier("SCRAM-SHA-512", 1), verifier("SCRAM-SHA-256", 5)];
-    let account = NewAccount { verifiers: verifiers.clone(), ..new_account(NOBODY, "jörg") };
+    let new = NewAccount { verifiers: verifiers.clone(), ..new_account(NOBODY, "jörg") };
     scene.must(Operation::Account(AccountOperation::SignUp {
-        account,
+        account: new,
         device: new_device(device_of(NOBODY)),
         invite: None,
         invite_required: false,
@@ -316,8 +316,8 @@ pub(super) fn account_is_found_by_name_and_by_id_with_its_verifiers<F: Fixture>(
     let found = by_name.expect("an account");
     assert_eq!((found.profile.account, found.verifiers), (NOBODY, verifiers));
     assert_eq!(account_of(scene.ask_account(AccountQuery::ByName("JÖRG".to_owned()))), None);
-    assert_eq!(account_of(scene.ask_account(AccountQuery::ById(super::scene::account(98)))), None);
-    let wanted = vec![NOBODY, super::scene::account(98), ANNA];
+    assert_eq!(account_of(scene.ask_account(AccountQuery::ById(account(98)))), None);
+    let wanted = vec![NOBODY, account(98), ANNA];
     let Answer::Profiles(mut profiles) = scene.ask_account(AccountQuery::Profiles(wanted)) else {
         panic!("profiles");
     };

@@ -5,8 +5,8 @@ use tidings_model::{Checksum, ConversationKind, Refusal, Role};
 
 use super::Fixture;
 use super::scene::{
-    ANNA, GROUP, KOFI, NOON, ROMY, Scene, append, appended, change, conversation, create, device,
-    entry, refused, time,
+    ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, append, appended, change, conversation, create,
+    device, entry, refused, time,
 };
 use crate::store::{NewEntry, Rejection, RosterAct};
 
@@ -168,7 +168,7 @@ pub(super) fn membership_is_checked_before_the_version_of_the_roster<F: Fixture>
     let mut scene = Scene::<F>::with_group();
     let by_stranger = change(ROMY, 1, 9, &[RosterAct::Join(ROMY, Role::Owner)]);
     assert_eq!(scene.apply(by_stranger), refused(Refusal::NotFound));
-    let by_member = change(ANNA, 1, 9, &[RosterAct::Join(super::scene::NOBODY, Role::Owner)]);
+    let by_member = change(ANNA, 1, 9, &[RosterAct::Join(NOBODY, Role::Owner)]);
     assert_eq!(scene.apply(by_member), Err(Rejection::RosterChanged));
 }
 

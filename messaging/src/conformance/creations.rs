@@ -2,21 +2,17 @@
 
 use tidings_model::limits::CONVERSATIONS_MAX;
 use tidings_model::{
-    ConversationId, ConversationKind, EntryKind, MessageId, Range, Refusal, Role, Seq,
+    AccountId, ConversationId, ConversationKind, EntryKind, MessageId, Range, Refusal, Role, Seq,
 };
 
 use super::Fixture;
 use super::scene::{
-    ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, append, appended, conversation, create, entry,
-    epoch, event, refused, seq, time,
+    ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, append, appended, change, conversation, create,
+    entry, epoch, event, refused, relay, seq, time,
 };
 use crate::store::{Create, LogOperation, Operation, RosterAct};
 
-fn direct(
-    number: u8,
-    maker: tidings_model::AccountId,
-    other: tidings_model::AccountId,
-) -> Operation {
+fn direct(number: u8, maker: AccountId, other: AccountId) -> Operation {
     let members = [(maker, Role::Owner), (other, Role::Owner)];
     create(ConversationId::direct(maker, other), ConversationKind::Direct, number, &members)
 }
@@ -135,17 +131,17 @@ pub(super) fn conversations_of_an_account_are_limited<F: Fixture>() {
     };
     let batch = Vec::from_iter((0..CONVERSATIONS_MAX).map(numbered));
     assert!(scene.apply_batch(&batch).iter().all(Result::is_ok));
-    let relays = Vec::from_iter(scene.outbox(usize::MAX).into_iter().map(super::scene::relay));
+    let relays = Vec::from_iter(scene.outbox(usize::MAX).into_iter().map(relay));
     scene.apply_batch(&relays);
 
     let too_many = refused(Refusal::TooManyConversations { max: CONVERSATIONS_MAX as u64 });
     assert_eq!(scene.apply(numbered(CONVERSATIONS_MAX)), too_many);
     assert!(appended(scene.apply(numbered(0))).duplicate, "a retry is no new conversation");
     scene.must(create(GROUP, ConversationKind::Group, 201, &[(KOFI, Role::Owner)]));
-    let add = super::scene::change(KOFI, 1, 1, &[RosterAct::Join(ANNA, Role::Member)]);
+    let add = change(KOFI, 1, 1, &[RosterAct::Join(ANNA, Role::Member)]);
     assert_eq!(scene.apply(add), too_many);
     let add_both = [RosterAct::Join(ANNA, Role::Member), RosterAct::Join(NOBODY, Role::Member)];
-    let add_both = super::scene::change(KOFI, 1, 1, &add_both);
+    let add_both = change(KOFI, 1, 1, &add_both);
     assert_eq!(scene.apply(add_both), refused(Refusal::NotFound));
 }
 

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_model::{
-    AccountId, Checksum, ConversationId, DeviceId, Entry, Range, Refusal, Role, Seq, Timestamp,
+    AccountId, Checksum, ConversationId, DeviceId, Entry, MessageId, Range, Refusal, Role, Seq,
+    Timestamp,
 };
 
 use crate::store::{
@@ -88,7 +89,7 @@ struct Conversation {
     /// `member_count` is counted when it is asked for.
     record: ConversationRecord,
     first: Appended,
-    first_message: (DeviceId, tidings_model::MessageId),
+    first_message: (DeviceId, MessageId),
     entries: Vec<Stored>,
     members: Vec<Member>,
 }

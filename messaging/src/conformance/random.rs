@@ -240,14 +240,14 @@ impl World {
     }
 
     fn account_operation(&mut self) -> Operation {
-        let account = self.account();
+        let owner = self.account();
         let mut device = new_device(self.device());
         device.token_hash = TokenHash([self.random.one_of(2); 32]);
         let now = time(self.now);
         Operation::Account(match self.random.below(15) {
             0..=5 => AccountOperation::SignUp {
                 account: new_account(
-                    super::scene::account(self.random.one_of(12)),
+                    account(self.random.one_of(12)),
                     &format!("name-{}", self.random.below(12)),
                 ),
                 device,
@@ -255,19 +255,19 @@ impl World {
                 invite_required: self.random.one_in(4),
                 now,
             },
-            6 => AccountOperation::AddDevice { account, device, now },
-            7 => AccountOperation::RevokeDevice { account, device: device.device, now },
+            6 => AccountOperation::AddDevice { account: owner, device, now },
+            7 => AccountOperation::RevokeDevice { account: owner, device: device.device, now },
             8 => {
                 let counter = self.random.below(20);
                 AccountOperation::Resume { device: device.device, counter, now }
             }
             9 => AccountOperation::SetDisplayName {
-                account,
+                account: owner,
                 display_name: format!("Name {}", self.random.below(9)),
             },
             _ => AccountOperation::CreateInvite {
                 invite: self.invite(),
-                by: self.random.one_in(2).then_some(account),
+                by: self.random.one_in(2).then_some(owner),
                 administrator: self.random.one_in(3),
                 expires_at: time(self.now + self.random.below(3_000) as i64),
                 open_max: 1,

@@ -6,8 +6,8 @@ use tidings_model::{
 
 use super::Fixture;
 use super::scene::{
-    ANNA, GROUP, KOFI, NOON, ROMY, Scene, append, appended, change, conversation, create, entry,
-    epoch, event, refused, seq, time,
+    ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, append, appended, change, conversation, create,
+    entry, epoch, event, refused, seq, time,
 };
 use crate::store::{Applied, LogOperation, NewEntry, Operation, Outcome, RosterAct};
 
@@ -76,7 +76,7 @@ pub(super) fn erasing_is_for_members_inside_their_ranges<F: Fixture>() {
     scene.must(append(GROUP, entry(ROMY, 3, b"hers")));
     scene.must(change(ROMY, 4, 2, &[RosterAct::Leave(ROMY)]));
     assert_eq!(scene.apply(erase(4, ROMY)), refused(Refusal::NotAMember));
-    assert_eq!(scene.apply(erase(4, super::scene::NOBODY)), refused(Refusal::NotFound));
+    assert_eq!(scene.apply(erase(4, NOBODY)), refused(Refusal::NotFound));
     let missing = LogOperation::Erase { conversation: conversation(50), seq: seq(1), by: ANNA };
     assert_eq!(scene.apply(Operation::Log(missing)), refused(Refusal::NotFound));
     scene.must(trim(2));

@@ -8,7 +8,7 @@ use super::scene::{
     event, refused, relay, seq, time,
 };
 use crate::store::{
-    Append, Effect, LogOperation, Marks, Operation, Rejection, RosterAct, RosterChange,
+    Append, Applied, Effect, LogOperation, Marks, Operation, Rejection, RosterAct, RosterChange,
 };
 
 fn range(from: u64, to: Option<u64>) -> Range {
@@ -190,7 +190,7 @@ pub(super) fn relaying_twice_is_done<F: Fixture>() {
     scene.must(create(GROUP, ConversationKind::Group, 200, &[(ANNA, Role::Owner)]));
     let row = scene.outbox(9)[0];
     for outcome in scene.apply_batch(&[relay(row), relay(row)]) {
-        assert_eq!(outcome, Ok(crate::store::Applied::Done));
+        assert_eq!(outcome, Ok(Applied::Done));
     }
     assert_eq!(scene.outbox(9), []);
     assert_eq!(scene.conversations_of(ANNA, 9).len(), 1);
