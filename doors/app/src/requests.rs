@@ -1,0 +1,147 @@
+//! The requests of a live session: from the fields of a frame to what the core is asked.
+//!
+//! Checked here is what the schema cannot say: lengths, bounds, names, one limit of sizes. Whether a
+//! request is allowed is the core's decision.
+
+use tidings_messaging::Request;
+use tidings_messaging::request::Change;
+use tidings_messaging::store::{InviteHash, Marks};
+use tidings_model::entry::COUNTER_BOUND;
+use tidings_model::{ConversationKind, LogEpoch, Refusal};
+use tidings_protocol_app::limits::ENTRIES_PER_FETCH_MAX;
+use tidings_protocol_app::wire::change::Act;
+use tidings_protocol_app::wire::client_frame::Body;
+use tidings_protocol_app::{id, ids, seq, wire};
+
+use crate::fields::{conversation_name, display_name, field, user_name};
+use crate::login::Authenticated;
+
+/// Reads a request of a live session. The proof that it is one is an argument, so that no other way
+/// leads here.
+pub(crate) fn live_request(_: &Authenticated, body: Option<Body>) -> Result<Request, Refusal> {
+    match body.ok_or(Refusal::UnknownRequest)? {
+        Body::Create(create) => self::create(&create),
+        Body::Send(send) => self::send(send),
+        Body::Change(change) => self::change(change),
+        Body::Erase(erase) => Ok(Request::Erase {
+            conversation: id("conversation", &erase.conversation)?,
+            seq: seq("seq", erase.seq)?,
+        }),
+        Body::Fetch(fetch) => self::fetch(&fetch),
+        Body::Describe(describe) => {
+            Ok(Request::Describe { conversation: id("conversation", &describe.conversation)? })
+        }
+        Body::Acknowledge(acknowledge) => self::acknowledge(&acknowledge),
+        Body::Typing(typing) => Ok(Request::Typing {
+            conversation: id("conversation", &typing.conversation)?,
+            typing: typing.typing,
+        }),
+        Body::View(view) => Ok(Request::View {
+            conversation: id("conversation", &view.conversation)?,
+            open: view.open,
+        }),
+        Body::SetPresence(presence) => Ok(Request::SetPresence { hidden: presence.hidden }),
+        Body::LookUp(look_up) => match look_up.of {
+            Some(wire::look_up::Of::UserName(typed)) => {
+                Ok(Request::LookUpName(user_name("user_name", &typed)?.as_str().to_owned()))
+            }
+            Some(wire::look_up::Of::Account(account)) => {
+                Ok(Request::LookUpAccount(id("account", &account)?))
+            }
+            None => Err(field("of", "is missing")),
+        },
+        Body::SetDisplayName(set) => {
+            Ok(Request::SetDisplayName(display_name("display_name", &set.display_name)?))
+        }
+        Body::CreateInvite(create) => Ok(Request::CreateInvite(InviteHash(
+            create.token_hash[..]
+                .try_into()
+                .map_err(|_| field("token_hash", "is not a SHA-256 of 32 bytes"))?,
+        ))),
+        Body::ListDevices(_) => Ok(Request::ListDevices),
+        Body::RevokeDevice(revoke) => Ok(Request::RevokeDevice(id("device", &revoke.device)?)),
+        Body::Ping(_) => Ok(Request::Tail),
+        Body::Hello(_) => Err(field("hello", "was said already on this connection")),
+        Body::SignUp(_) => Err(field("sign_up", LIVE_ALREADY)),
+        Body::SignInStart(_) => Err(field("sign_in_start", LIVE_ALREADY)),
+        Body::SignInFinish(_) => Err(field("sign_in_finish", LIVE_ALREADY)),
+        Body::Resume(_) => Err(field("resume", LIVE_ALREADY)),
+    }
+}
+
+const LIVE_ALREADY: &str = "is for a connection whose session is not live yet";
+
+fn create(create: &wire::Create) -> Result<Request, Refusal> {
+    let kind = wire::ConversationKind::required("kind", create.kind)?;
+    let name = match kind {
+        ConversationKind::Group => conversation_name(&create.name)?,
+        ConversationKind::Direct | ConversationKind::NotesToSelf if create.name.is_empty() => {
+            String::new()
+        }
+        ConversationKind::Direct | ConversationKind::NotesToSelf => {
+            return Err(field("name", "is for groups alone"));
+        }
+    };
+    Ok(Request::Create {
+        conversation: id("conversation", &create.conversation)?,
+        kind,
+        name,
+        members: ids("members", &create.members)?,
+        message_id: id("message_id", &create.message_id)?,
+    })
+}
+
+fn send(send: wire::Send) -> Result<Request, Refusal> {
+    send.check_payload()?;
+    if send.expires_after_ms >= COUNTER_BOUND {
+        return Err(field("expires_after_ms", "is not below 2^53"));
+    }
+    // `client_time` is a hint that stays with the app: the server's time rules.
+    Ok(Request::Send {
+        conversation: id("conversation", &send.conversation)?,
+        message_id: id("message_id", &send.message_id)?,
+        payload: send.payload,
+        expires_after_ms: (send.expires_after_ms != 0).then_some(send.expires_after_ms),
+    })
+}
+
+fn change(change: wire::Change) -> Result<Request, Refusal> {
+    let act = match change.act.ok_or(field("act", "is missing, or of a later version"))? {
+        Act::Add(add) => Change::Add(ids("add.accounts", &add.accounts)?),
+        Act::Remove(remove) => Change::Remove(id("remove.account", &remove.account)?),
+        Act::Leave(_) => Change::Leave,
+        Act::Rename(rename) => Change::Rename(conversation_name(&rename.name)?),
+        Act::SetRole(set) => Change::SetRole(
+            id("set_role.account", &set.account)?,
+            wire::Role::required("set_role.role", set.role)?,
+        ),
+    };
+    Ok(Request::Change {
+        conversation: id("conversation", &change.conversation)?,
+        message_id: id("message_id", &change.message_id)?,
+        act,
+    })
+}
+
+fn fetch(fetch: &wire::Fetch) -> Result<Request, Refusal> {
+    let cursor = fetch.cursor()?;
+    Ok(Request::Fetch {
+        conversation: id("conversation", &fetch.conversation)?,
+        epoch: cursor.map(|cursor| cursor.epoch),
+        after: cursor.map(|cursor| cursor.seq).unwrap_or_default(),
+        checksum: cursor.and_then(|cursor| cursor.checksum),
+        entries_max: (fetch.entries_max as usize).min(ENTRIES_PER_FETCH_MAX),
+    })
+}
+
+fn acknowledge(acknowledge: &wire::Acknowledge) -> Result<Request, Refusal> {
+    Ok(Request::Acknowledge {
+        conversation: id("conversation", &acknowledge.conversation)?,
+        epoch: LogEpoch::new(acknowledge.log_epoch)
+            .ok_or(field("log_epoch", "is not between 1 and 2^53"))?,
+        marks: Marks {
+            delivered: seq("delivered", acknowledge.delivered)?,
+            read: seq("read", acknowledge.read)?,
+        },
+    })
+}
