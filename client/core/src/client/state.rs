@@ -1,0 +1,324 @@
+//! The mirror of the database in memory, with what is known only while the program runs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use tidings_model::{
+    AccountId, ConversationId, ConversationKind, LogEpoch, MessageId, Monotonic, Seq, Timestamp,
+};
+
+use crate::command::CommandId;
+use crate::database::{
+    AccountRow, ConversationRow, Database, DatabaseError, Draft, MemberRow, OutboxRow, Profile,
+    Standing, Write,
+};
+
+use super::step::Step;
+
+/// What the client knows.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) account: Option<AccountRow>,
+    pub(super) conversations: HashMap<ConversationId, Conversation>,
+    pub(super) profiles: HashMap<AccountId, Profile>,
+    pub(super) outbox: Outbox,
+    /// The server's clock less that of the device, in milliseconds.
+    pub(super) server_ahead_ms: i64,
+    /// When the next payload expires, by the server's clock.
+    pub(super) next_expiry: Option<Timestamp>,
+}
+
+/// A conversation and what is going on in it.
+pub(super) struct Conversation {
+    pub(super) row: ConversationRow,
+    /// Its members, once they were needed.
+    pub(super) members: Option<Vec<MemberRow>>,
+    /// Members whose marks are not in the database yet.
+    pub(super) unwritten_marks: BTreeSet<AccountId>,
+    /// The last place that the server is known to have for this account.
+    pub(super) head: Seq,
+    /// The last place that was heard of since the last fetch was sent.
+    pub(super) heard: Seq,
+    /// The log has another epoch than the cursor, or lost entries that the cursor has seen: the
+    /// answer to the next fetch says what is left.
+    pub(super) stale: bool,
+    pub(super) fetching: bool,
+    /// The log went back: what is offered again waits until the log was read to its head, since it
+    /// may stand there already.
+    pub(super) rewound: bool,
+    /// The newest roster version that the server named.
+    pub(super) roster_wanted: u64,
+    pub(super) describing: bool,
+    /// An own message that was accepted, and when it is fetched if it did not come by itself.
+    pub(super) echo: Option<(Seq, Monotonic)>,
+    pub(super) typing: Vec<(AccountId, Monotonic)>,
+    pub(super) typing_told: Option<Monotonic>,
+    /// When the next receipt may be sent.
+    pub(super) receipt_at: Monotonic,
+    pub(super) receipt_in_flight: bool,
+}
+
+impl Conversation {
+    pub(super) fn new(row: ConversationRow) -> Self {
+        let head = row.cursor.map_or(Seq::ZERO, |cursor| cursor.seq);
+        Self {
+            row,
+            members: None,
+            unwritten_marks: BTreeSet::new(),
+            head,
+            heard: Seq::ZERO,
+            stale: false,
+            fetching: false,
+            rewound: false,
+            roster_wanted: 0,
+            describing: false,
+            echo: None,
+            typing: Vec::new(),
+            typing_told: None,
+            receipt_at: Monotonic::default(),
+            receipt_in_flight: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> ConversationId {
+        self.row.conversation
+    }
+
+    /// How far the log was read.
+    pub(super) fn seen(&self) -> Seq {
+        self.row.cursor.map_or(Seq::ZERO, |cursor| cursor.seq)
+    }
+
+    pub(super) fn epoch(&self) -> Option<LogEpoch> {
+        self.row.cursor.map(|cursor| cursor.epoch)
+    }
+
+    /// Entries that the server has and this device has not.
+    pub(super) fn missing(&self) -> u64 {
+        self.head.get().saturating_sub(self.seen().get())
+    }
+
+    pub(super) fn must_fetch(&self, now: Monotonic) -> bool {
+        let echo_is_late = self.echo.is_some_and(|(seq, due)| seq > self.seen() && now >= due);
+        self.stale || self.missing() > 0 || echo_is_late
+    }
+
+    /// Whether the members have to be asked for: there are none, or the log did not bring the last
+    /// change although it was read to its head.
+    pub(super) fn must_describe(&self) -> bool {
+        let version = self.row.roster_version;
+        self.roster_wanted > version && (version == 0 || (self.missing() == 0 && !self.stale))
+    }
+
+    /// Its members, read on first use.
+    pub(super) fn members(
+        &mut self,
+        database: &dyn Database,
+    ) -> Result<&mut Vec<MemberRow>, DatabaseError> {
+        let members = match self.members.take() {
+            Some(members) => members,
+            None => database.members(self.row.conversation)?,
+        };
+        Ok(self.members.insert(members))
+    }
+
+    pub(super) fn write(&self, step: &mut Step<'_>) {
+        step.write(Write::PutConversation(Box::new(self.row.clone())));
+        step.touch(self.row.conversation);
+    }
+
+    /// Forgets what belongs to a connection that is gone.
+    pub(super) fn connection_lost(&mut self) {
+        self.fetching = false;
+        self.describing = false;
+        self.echo = None;
+        self.typing.clear();
+        self.typing_told = None;
+        self.receipt_in_flight = false;
+    }
+}
+
+/// A conversation before the server said anything about it.
+pub(super) fn new_row(
+    conversation: ConversationId,
+    kind: ConversationKind,
+    activity: Timestamp,
+) -> ConversationRow {
+    ConversationRow {
+        conversation,
+        kind,
+        name: String::new(),
+        partner: None,
+        role: None,
+        roster_version: 0,
+        member_count: 0,
+        cursor: None,
+        read: Seq::ZERO,
+        acknowledged_delivered: Seq::ZERO,
+        acknowledged_read: Seq::ZERO,
+        unread: 0,
+        activity,
+        draft: Draft::default(),
+    }
+}
+
+/// What waits to be sent, by its order and by its conversation.
+#[derive(Default)]
+pub(super) struct Outbox {
+    rows: BTreeMap<i64, OutboxRow>,
+    queues: HashMap<ConversationId, BTreeSet<i64>>,
+    by_message: HashMap<MessageId, i64>,
+    pub(super) in_flight: BTreeSet<i64>,
+    /// Places of messages that the server has accepted and the log has not shown yet.
+    pub(super) accepted: HashMap<MessageId, Seq>,
+    /// Commands that still wait for an outcome.
+    pub(super) commands: HashMap<MessageId, CommandId>,
+    /// Nothing is sent before this time.
+    pub(super) held_until: Option<Monotonic>,
+    pub(super) refusals_in_a_row: u32,
+}
+
+impl Outbox {
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn row(&self, position: i64) -> Option<&OutboxRow> {
+        self.rows.get(&position)
+    }
+
+    pub(super) fn find(&self, message_id: MessageId) -> Option<&OutboxRow> {
+        self.rows.get(self.by_message.get(&message_id)?)
+    }
+
+    /// What waits or failed in a conversation, oldest first.
+    pub(super) fn of(&self, conversation: ConversationId) -> impl Iterator<Item = &OutboxRow> {
+        let queue = self.queues.get(&conversation).into_iter().flatten();
+        queue.filter_map(|position| self.rows.get(position))
+    }
+
+    /// What of a conversation is to be sent next; `None` while something of it is in flight.
+    pub(super) fn next_of(&self, conversation: ConversationId) -> Option<&OutboxRow> {
+        if self.of(conversation).any(|row| self.in_flight.contains(&row.position)) {
+            return None;
+        }
+        self.of(conversation)
+            .find(|row| row.failure.is_none() && !self.accepted.contains_key(&row.message_id))
+    }
+
+    /// The conversations that have something in the outbox.
+    pub(super) fn conversations(&self) -> Vec<ConversationId> {
+        let mut conversations: Vec<(i64, ConversationId)> = self
+            .queues
+            .iter()
+            .filter_map(|(conversation, queue)| Some((*queue.first()?, *conversation)))
+            .collect();
+        conversations.sort_unstable();
+        conversations.into_iter().map(|(_, conversation)| conversation).collect()
+    }
+
+    /// Rows that were not refused for good.
+    pub(super) fn unsent(&self) -> usize {
+        self.rows.values().filter(|row| row.failure.is_none()).count()
+    }
+
+    /// The place behind all others.
+    pub(super) fn next_position(&self) -> i64 {
+        self.rows.last_key_value().map_or(0, |(position, _)| position + 1)
+    }
+
+    /// The place in front of all others.
+    pub(super) fn front_position(&self) -> i64 {
+        self.rows.first_key_value().map_or(0, |(position, _)| position - 1)
+    }
+
+    pub(super) fn put(&mut self, row: OutboxRow) {
+        self.queues.entry(row.conversation).or_default().insert(row.position);
+        self.by_message.insert(row.message_id, row.position);
+        self.rows.insert(row.position, row);
+    }
+
+    pub(super) fn remove(&mut self, position: i64) -> Option<OutboxRow> {
+        let row = self.rows.remove(&position)?;
+        if let Some(queue) = self.queues.get_mut(&row.conversation) {
+            queue.remove(&position);
+            if queue.is_empty() {
+                self.queues.remove(&row.conversation);
+            }
+        }
+        self.by_message.remove(&row.message_id);
+        self.in_flight.remove(&position);
+        self.accepted.remove(&row.message_id);
+        Some(row)
+    }
+
+    pub(super) fn connection_lost(&mut self) {
+        self.in_flight.clear();
+        self.accepted.clear();
+        self.held_until = None;
+        self.refusals_in_a_row = 0;
+    }
+}
+
+impl State {
+    pub(super) fn load(database: &dyn Database) -> Result<Self, DatabaseError> {
+        let mut outbox = Outbox::default();
+        for row in database.outbox()? {
+            outbox.put(row);
+        }
+        Ok(Self {
+            account: database.account()?,
+            conversations: database
+                .conversations()?
+                .into_iter()
+                .map(|row| (row.conversation, Conversation::new(row)))
+                .collect(),
+            profiles: database
+                .profiles()?
+                .into_iter()
+                .map(|profile| (profile.account, profile))
+                .collect(),
+            outbox,
+            server_ahead_ms: 0,
+            next_expiry: database.next_expiry()?,
+        })
+    }
+
+    /// The account that is signed in, or was until the server revoked the device.
+    pub(super) fn me(&self) -> Option<AccountId> {
+        self.account.as_ref().and_then(|row| row.account)
+    }
+
+    /// Whether the server takes this device's token, as far as is known.
+    pub(super) fn is_signed_in(&self) -> bool {
+        let standing = self.account.as_ref().map(|row| &row.standing);
+        matches!(standing, Some(Standing::SignedIn | Standing::MustReadFirst))
+    }
+
+    pub(super) fn must_read_first(&self) -> bool {
+        let standing = self.account.as_ref().map(|row| &row.standing);
+        matches!(standing, Some(Standing::MustReadFirst))
+    }
+
+    pub(super) fn write_account(&self, step: &mut Step<'_>) {
+        if let Some(row) = &self.account {
+            step.write(Write::PutAccount(Box::new(row.clone())));
+        }
+    }
+
+    /// Takes what is known of a person, if it is news.
+    pub(super) fn learn_profile(&mut self, step: &mut Step<'_>, profile: Profile) {
+        if profile.user_name.is_empty() || self.profiles.get(&profile.account) == Some(&profile) {
+            return;
+        }
+        step.write(Write::PutProfile(profile.clone()));
+        let account = profile.account;
+        self.profiles.insert(account, profile);
+        for conversation in self.conversations.values() {
+            let is_shown = conversation.row.partner == Some(account)
+                || conversation.members.iter().flatten().any(|member| member.account == account);
+            if is_shown {
+                step.touch(conversation.id());
+            }
+        }
+    }
+}

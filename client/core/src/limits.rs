@@ -1,0 +1,88 @@
+//! The bounds and the pace of the client core, with value, unit, reason, and what happens when they
+//! are hit.
+
+use std::time::Duration;
+
+/// Rows of the outbox. A person types no more in a day; the whole outbox is held in memory. Above it:
+/// [`crate::Failure::OutboxFull`].
+pub const OUTBOX_ROWS_MAX: usize = 10_000;
+
+/// Requests of the outbox without an answer. They hide the round trip when several conversations
+/// have something to send.
+pub const OUTBOX_IN_FLIGHT_MAX: usize = 16;
+
+/// Requests of all kinds without an answer; below the server's 64, which would refuse. What comes
+/// after them waits in the core.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 48;
+
+/// Conversations that are read at the same time after a reconnect: enough to hide the round trip,
+/// few enough that the newest is complete first.
+pub const FETCHES_IN_FLIGHT_MAX: usize = 4;
+
+/// Commands that wait for a connection. Above it: [`crate::Failure::NotConnected`].
+pub const COMMANDS_WAITING_MAX: usize = 256;
+
+/// How long a command waits for a connection before it fails.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Rows of a timeline that are read at once: three screens.
+pub const TIMELINE_PAGE_ROWS: usize = 100;
+
+/// Rows of an open timeline. Past it the oldest are let go while new ones come.
+pub const TIMELINE_ROWS_MAX: usize = 2_000;
+
+/// Timelines that are open at the same time. Past it the one opened first is closed.
+pub const OPEN_VIEWS_MAX: usize = 8;
+
+/// Messages that one search finds.
+pub const SEARCH_HITS_MAX: usize = 200;
+
+/// Time between two pings, and so the longest that a lost last entry stays unnoticed.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Silence after which the connection is taken for dead: two pings and a slow answer.
+pub const DEAD_AFTER: Duration = Duration::from_secs(45);
+
+/// How long an attempt to connect, up to the answer to resume, may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The shortest wait after a failed attempt.
+pub const BACK_OFF_MIN: Duration = Duration::from_secs(1);
+
+/// The longest one: a person who looks again after a minute is served.
+pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// Attempts of a sign-up or sign-in before it is told to have failed: a person waits for it.
+pub const SIGN_IN_ATTEMPTS_MAX: u32 = 3;
+
+/// Time between two receipts of one conversation (DESIGN: at most one per member in two seconds).
+pub const RECEIPT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Marks of others are written this long after they came, so that a busy group costs no transaction
+/// per receipt. Lost ones come again with the next resume.
+pub const MARKS_WRITTEN_AFTER: Duration = Duration::from_secs(5);
+
+/// How long an own message that was accepted may take to appear in the log before it is fetched.
+pub const ECHO_WITHIN: Duration = Duration::from_secs(1);
+
+/// The server ends a typing mark by itself after 6 s; so does the client, in case it hears nothing.
+pub const TYPING_LASTS: Duration = Duration::from_secs(6);
+
+/// Time between two typing marks while somebody types.
+pub const TYPING_INTERVAL: Duration = Duration::from_secs(4);
+
+/// How long the connection is kept in the background, for those who only look something up.
+pub const BACKGROUND_LINGER: Duration = Duration::from_secs(30);
+
+/// Time between two looks for expired payloads.
+pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// After a tail check that a full read could not settle, no other reconnect is made for its sake for
+/// this long: a server that counts differently must not cost a reconnect every 20 seconds.
+pub const TAIL_CHECK_PAUSE: Duration = Duration::from_secs(600);
+
+/// The wait before a refused request of the outbox is offered again, where the server names none.
+pub const OUTBOX_BACK_OFF_MIN: Duration = Duration::from_secs(1);
+
+/// The longest such wait.
+pub const OUTBOX_BACK_OFF_MAX: Duration = Duration::from_secs(30);

@@ -1,0 +1,255 @@
+//! A database in memory that keeps the contract of [`Database`] in the plainest way: what the core
+//! writes is what it reads, whole change sets at a time, and a crash loses nothing that was committed.
+
+use std::collections::BTreeMap;
+
+use tidings_client_core::database::{
+    AccountRow, ConversationRow, Database, DatabaseError, EntryRole, EntryRow, MemberRow,
+    OutboxRow, Profile, SearchHit, Span, Write,
+};
+use tidings_client_core::{ChangeSet, OutboxAct};
+use tidings_model::{AccountId, ConversationId, EntryKind, Hidden, MessageId, Seq, Timestamp};
+use tidings_protocol_content::Reference;
+
+#[derive(Default, Clone)]
+pub(crate) struct MemoryDatabase {
+    account: Option<AccountRow>,
+    conversations: BTreeMap<ConversationId, ConversationRow>,
+    profiles: BTreeMap<AccountId, Profile>,
+    members: BTreeMap<(ConversationId, AccountId), MemberRow>,
+    entries: Vec<EntryRow>,
+    hidden: Vec<(ConversationId, Hidden)>,
+    outbox: BTreeMap<i64, OutboxRow>,
+    index: Vec<SearchHit>,
+    /// The next commit fails with a full disk.
+    pub(crate) is_full: bool,
+}
+
+impl MemoryDatabase {
+    pub(crate) fn commit(&mut self, changes: ChangeSet) -> Result<(), DatabaseError> {
+        if self.is_full {
+            return Err(DatabaseError::Full);
+        }
+        for write in changes.writes {
+            self.apply(write);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, write: Write) {
+        match write {
+            Write::PutAccount(row) => self.account = Some(*row),
+            Write::Wipe => *self = Self::default(),
+            Write::PutConversation(row) => {
+                self.conversations.insert(row.conversation, *row);
+            }
+            Write::DeleteConversation(conversation) => {
+                self.conversations.remove(&conversation);
+                self.members.retain(|(of, _), _| *of != conversation);
+            }
+            Write::PutProfile(profile) => {
+                self.profiles.insert(profile.account, profile);
+            }
+            Write::PutMember(conversation, row) => {
+                self.members.insert((conversation, row.account), row);
+            }
+            Write::PutEntry(row) => {
+                let same = |held: &EntryRow| {
+                    held.conversation == row.conversation
+                        && held.entry.seq == row.entry.seq
+                        && !held.detached
+                };
+                self.entries.retain(|held| !same(held));
+                self.entries.push(*row);
+                self.entries.sort_by_key(|row| (row.conversation, row.entry.seq, !row.detached));
+            }
+            Write::EraseEntry { conversation, seq } => {
+                for row in &mut self.entries {
+                    if row.conversation == conversation && row.entry.seq == seq && !row.detached {
+                        row.entry.erased = true;
+                        row.entry.payload = bytes::Bytes::new();
+                    }
+                }
+            }
+            Write::DeleteDetached { conversation, message } => self.entries.retain(|row| {
+                !(row.detached && row.conversation == conversation && row.reference() == message)
+            }),
+            Write::Rewind { conversation, after, own } => self.rewind(conversation, after, own),
+            Write::PutHidden(conversation, hidden) => self.hidden.push((conversation, hidden)),
+            Write::PutOutbox(row) => {
+                // Through its bytes, as a real database keeps it.
+                let bytes = row.act.encode(row.conversation, row.message_id);
+                let act = OutboxAct::decode(&bytes).expect("an act comes back from its bytes");
+                self.outbox.insert(row.position, OutboxRow { act, ..*row });
+            }
+            Write::DeleteOutbox { position } => {
+                self.outbox.remove(&position);
+            }
+            Write::Index(hit) => {
+                self.index.retain(|held| {
+                    (held.conversation, held.message) != (hit.conversation, hit.message)
+                });
+                self.index.push(hit);
+            }
+            Write::Unindex { conversation, message } => {
+                self.index
+                    .retain(|held| (held.conversation, held.message) != (conversation, message));
+            }
+            Write::DropExpired { now } => {
+                for row in &mut self.entries {
+                    if row.entry.expires_at().is_some_and(|at| at <= now) {
+                        row.entry.erased = true;
+                        row.entry.payload = bytes::Bytes::new();
+                        let message = row.reference();
+                        self.index.retain(|held| held.message != message);
+                    }
+                }
+            }
+        }
+    }
+
+    fn rewind(&mut self, conversation: ConversationId, after: Seq, own: AccountId) {
+        self.entries.retain(|row| {
+            row.conversation != conversation
+                || row.entry.seq <= after
+                || row.detached
+                || (row.entry.account != own && row.entry.kind == EntryKind::Message)
+        });
+        for row in &mut self.entries {
+            if row.conversation == conversation && row.entry.seq > after {
+                row.detached = true;
+            }
+        }
+        self.hidden.retain(|(of, hidden)| *of != conversation || hidden.to <= after);
+        for ((of, _), member) in &mut self.members {
+            if *of == conversation {
+                member.delivered = member.delivered.min(after);
+                member.read = member.read.min(after);
+            }
+        }
+    }
+
+    fn of(&self, conversation: ConversationId) -> impl Iterator<Item = &EntryRow> {
+        self.entries.iter().filter(move |row| row.conversation == conversation)
+    }
+}
+
+impl Database for MemoryDatabase {
+    fn account(&self) -> Result<Option<AccountRow>, DatabaseError> {
+        Ok(self.account.clone())
+    }
+
+    fn conversations(&self) -> Result<Vec<ConversationRow>, DatabaseError> {
+        Ok(self.conversations.values().cloned().collect())
+    }
+
+    fn profiles(&self) -> Result<Vec<Profile>, DatabaseError> {
+        Ok(self.profiles.values().cloned().collect())
+    }
+
+    fn members(&self, conversation: ConversationId) -> Result<Vec<MemberRow>, DatabaseError> {
+        let rows = self.members.iter().filter(|((of, _), _)| *of == conversation);
+        Ok(rows.map(|(_, row)| *row).collect())
+    }
+
+    fn outbox(&self) -> Result<Vec<OutboxRow>, DatabaseError> {
+        Ok(self.outbox.values().cloned().collect())
+    }
+
+    fn message(
+        &self,
+        conversation: ConversationId,
+        message: Reference,
+    ) -> Result<Option<EntryRow>, DatabaseError> {
+        let rows = self
+            .of(conversation)
+            .filter(|row| row.entry.kind == EntryKind::Message && row.reference() == message);
+        Ok(rows.min_by_key(|row| row.detached).cloned())
+    }
+
+    fn message_of(
+        &self,
+        account: AccountId,
+        message_id: MessageId,
+    ) -> Result<Option<EntryRow>, DatabaseError> {
+        let mut rows = self.entries.iter().filter(|row| !row.detached);
+        let of =
+            |row: &&EntryRow| row.entry.account == account && row.entry.message_id == message_id;
+        Ok(rows.find(of).cloned())
+    }
+
+    fn annotations(
+        &self,
+        conversation: ConversationId,
+        targets: &[Reference],
+    ) -> Result<Vec<EntryRow>, DatabaseError> {
+        let rows = self.of(conversation).filter(|row| match row.role {
+            EntryRole::Annotation { target, .. } => targets.contains(&target),
+            _ => false,
+        });
+        Ok(rows.cloned().collect())
+    }
+
+    fn span(
+        &self,
+        conversation: ConversationId,
+        from: Seq,
+        to: Seq,
+    ) -> Result<Span, DatabaseError> {
+        let within = |row: &&EntryRow| from <= row.entry.seq && row.entry.seq <= to;
+        let touches = |(of, hidden): &&(ConversationId, Hidden)| {
+            *of == conversation && hidden.from <= to && from <= hidden.to
+        };
+        let mut hidden: Vec<Hidden> =
+            self.hidden.iter().filter(touches).map(|(_, hidden)| *hidden).collect();
+        hidden.sort_by_key(|hidden| hidden.from);
+        Ok(Span { entries: self.of(conversation).filter(within).cloned().collect(), hidden })
+    }
+
+    fn page_start(
+        &self,
+        conversation: ConversationId,
+        to: Seq,
+        count: usize,
+    ) -> Result<Seq, DatabaseError> {
+        let entries = self.of(conversation).filter(|row| row.is_drawn()).map(|row| row.entry.seq);
+        let hidden = self.hidden.iter().filter(|(of, _)| *of == conversation);
+        let mut places: Vec<Seq> = entries.chain(hidden.map(|(_, hidden)| hidden.from)).collect();
+        places.retain(|seq| *seq <= to);
+        places.sort_unstable();
+        let at = places.len().saturating_sub(count);
+        Ok(if at == 0 { Seq::FIRST } else { places[at] })
+    }
+
+    fn unread(&self, conversation: ConversationId, after: Seq) -> Result<u64, DatabaseError> {
+        let me = self.account.as_ref().and_then(|row| row.account);
+        let rows = self.of(conversation).filter(|row| {
+            row.entry.seq > after
+                && !row.detached
+                && row.counts_as_unread()
+                && Some(row.entry.account) != me
+        });
+        Ok(rows.count() as u64)
+    }
+
+    fn search(&self, query: &str, count: usize) -> Result<Vec<SearchHit>, DatabaseError> {
+        let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
+        let mut hits: Vec<SearchHit> = self
+            .index
+            .iter()
+            .filter(|hit| {
+                let text = hit.text.to_lowercase();
+                !words.is_empty() && words.iter().all(|word| text.contains(word))
+            })
+            .cloned()
+            .collect();
+        hits.sort_by_key(|hit| std::cmp::Reverse(hit.time));
+        hits.truncate(count);
+        Ok(hits)
+    }
+
+    fn next_expiry(&self) -> Result<Option<Timestamp>, DatabaseError> {
+        let rows = self.entries.iter().filter(|row| !row.entry.erased);
+        Ok(rows.filter_map(|row| row.entry.expires_at()).min())
+    }
+}
