@@ -260,7 +260,7 @@ impl Core {
             Request::SetDisplayName(name) => self.set_display_name(asker, name),
             Request::CreateInvite(invite) => self.create_invite(now, asker, invite),
             Request::ListDevices => self.list_devices(asker),
-            Request::RevokeDevice(device) => self.revoke_device(now, asker, device),
+            Request::RevokeDevice(device) => self.revoke_device(asker, device),
             Request::Tail => {
                 let sum = self.memory.sum_of_heads(asker.account);
                 self.reply(asker.origin, Ok(Reply::Tail(sum)));

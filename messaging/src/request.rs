@@ -325,7 +325,7 @@ pub struct ConversationState {
     pub name: String,
     /// The log's epoch.
     pub epoch: LogEpoch,
-    /// The last seq that this epoch has in common with the one before.
+    /// The last seq that every former epoch has in common with this one; 0 while there was none.
     pub epoch_since: Seq,
     /// The last seq that the account may read.
     pub head: Seq,

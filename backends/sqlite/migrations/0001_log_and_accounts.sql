@@ -70,7 +70,8 @@ CREATE TABLE conversation (
     kind             INTEGER NOT NULL,
     name             TEXT NOT NULL,
     epoch            INTEGER NOT NULL,
-    epoch_since      INTEGER NOT NULL,
+    -- NULL until the epoch is renewed for the first time.
+    epoch_since      INTEGER,
     head             INTEGER NOT NULL,
     head_time        INTEGER NOT NULL,
     head_checksum    INTEGER NOT NULL,

@@ -88,6 +88,7 @@ struct Invite {
 struct Conversation {
     /// `member_count` is counted when it is asked for.
     record: ConversationRecord,
+    has_former_epoch: bool,
     first: Appended,
     first_message: (DeviceId, MessageId),
     entries: Vec<Stored>,
@@ -112,6 +113,13 @@ struct Member {
 }
 
 impl Conversation {
+    fn note_renewal(&mut self, since: Seq) {
+        let common = since.min(self.record.head);
+        let before = self.has_former_epoch.then_some(self.record.epoch_since);
+        self.record.epoch_since = before.map_or(common, |before| before.min(common));
+        self.has_former_epoch = true;
+    }
+
     fn member(&self, account: AccountId) -> Option<&Member> {
         self.members.iter().find(|member| member.account == account)
     }

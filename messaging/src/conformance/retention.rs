@@ -186,8 +186,11 @@ pub(super) fn renewed_epoch_keeps_the_entries<F: Fixture>() {
     let created = create(GROUP, ConversationKind::Group, 200, &[(ANNA, Role::Owner)]);
     assert_eq!(appended(scene.apply(created)).position.epoch, epoch(99));
 
+    // A reader of the first epoch has no more in common with this one than with the one between.
     scene.must(renew(98, 70));
-    assert_eq!(scene.roster(GROUP).conversation.epoch_since, seq(2));
+    assert_eq!(scene.roster(GROUP).conversation.epoch_since, seq(1));
+    scene.must(renew(97, 0));
+    assert_eq!(scene.roster(GROUP).conversation.epoch_since, Seq::ZERO);
     let missing = LogOperation::RenewEpoch {
         conversation: conversation(50),
         epoch: epoch(1),

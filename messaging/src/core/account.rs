@@ -24,7 +24,8 @@ pub(super) enum AccountStep {
     SetDisplayName { asker: Asker, display_name: String },
     CreateInvite { origin: Origin, expires_at: Timestamp },
     ListDevices { origin: Origin },
-    RevokeDevice { asker: Asker, device: DeviceId },
+    FindRevoked { asker: Asker, device: DeviceId },
+    RevokeDevice { asker: Asker, device: DeviceId, name: String },
 }
 
 impl AccountStep {
@@ -37,7 +38,9 @@ impl AccountStep {
             | Self::LookUp { origin }
             | Self::CreateInvite { origin, .. }
             | Self::ListDevices { origin } => *origin,
-            Self::SetDisplayName { asker, .. } | Self::RevokeDevice { asker, .. } => asker.origin,
+            Self::SetDisplayName { asker, .. }
+            | Self::FindRevoked { asker, .. }
+            | Self::RevokeDevice { asker, .. } => asker.origin,
         })
     }
 }
@@ -187,10 +190,15 @@ impl Core {
         self.read(query, Then::Account(AccountStep::ListDevices { origin: asker.origin }));
     }
 
-    pub(super) fn revoke_device(&mut self, now: Now, asker: Asker, device: DeviceId) {
+    pub(super) fn revoke_device(&mut self, asker: Asker, device: DeviceId) {
+        let step = AccountStep::FindRevoked { asker, device };
+        self.read(Query::Account(AccountQuery::Device(device)), Then::Account(step));
+    }
+
+    fn revoke_found(&mut self, now: Now, asker: Asker, device: DeviceId, name: String) {
         let account = asker.account;
         let operation = AccountOperation::RevokeDevice { account, device, now: now.wall };
-        let step = AccountStep::RevokeDevice { asker, device };
+        let step = AccountStep::RevokeDevice { asker, device, name };
         self.apply(Operation::Account(operation), 0, Then::Account(step));
     }
 
@@ -219,20 +227,21 @@ impl Core {
             AccountStep::CreateInvite { origin, expires_at } => {
                 self.reply(origin, Ok(Reply::InviteCreated { expires_at }));
             }
-            AccountStep::RevokeDevice { asker, device } => {
+            AccountStep::RevokeDevice { asker, device, name } => {
                 self.memory.forget_device(device);
-                self.tell_devices(asker.account, device, String::new(), true, now.wall);
+                self.tell_devices(asker.account, device, name, true, now.wall);
                 self.reply(asker.origin, Ok(Reply::Done));
                 self.close_device(now, device);
             }
             AccountStep::FindVerifier { .. }
             | AccountStep::ReadSignedIn { .. }
             | AccountStep::LookUp { .. }
+            | AccountStep::FindRevoked { .. }
             | AccountStep::ListDevices { .. } => {}
         }
     }
 
-    pub(super) fn account_answered(&mut self, _now: Now, step: AccountStep, answer: Answer) {
+    pub(super) fn account_answered(&mut self, now: Now, step: AccountStep, answer: Answer) {
         match (step, answer) {
             (AccountStep::FindVerifier { origin, mechanism }, Answer::Account(found)) => {
                 let verifier = found.and_then(|account| {
@@ -253,6 +262,11 @@ impl Core {
             (AccountStep::LookUp { origin }, Answer::Account(found)) => {
                 let found = found.map(|account| Reply::Profile(account.profile));
                 self.reply(origin, found.ok_or(Refusal::NotFound));
+            }
+            (AccountStep::FindRevoked { asker, device }, Answer::Device(Some(found)))
+                if found.0.account == asker.account =>
+            {
+                self.revoke_found(now, asker, device, found.0.name);
             }
             (AccountStep::ListDevices { origin }, Answer::Devices(devices)) => {
                 self.reply(origin, Ok(Reply::Devices(devices)));

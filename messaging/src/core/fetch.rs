@@ -103,7 +103,7 @@ impl Core {
         let known = fetch.checksum.filter(|_| hidden.is_none());
         let differs =
             known.zip(page.checksum_at_after).is_some_and(|(known, stored)| known != stored);
-        if differs && self.may_renew(now, asker.account) {
+        if differs {
             return self.distrust(now, entropy, asker, fetch.conversation);
         }
         let conversation = fetch.conversation;
@@ -134,6 +134,7 @@ impl Core {
     }
 
     /// The entry at a reader's cursor is another than the reader has: nothing is known to be in common.
+    /// Where the log cannot have a new epoch so soon, this one reader begins anew in the present one.
     fn distrust(
         &mut self,
         now: Now,
@@ -141,8 +142,13 @@ impl Core {
         asker: Asker,
         conversation: ConversationId,
     ) {
-        let origin = Some(asker.origin);
-        self.renew_epoch(now, entropy, asker.account, conversation, Seq::ZERO, origin);
+        if self.may_renew(now, asker.account) {
+            let origin = Some(asker.origin);
+            return self.renew_epoch(now, entropy, asker.account, conversation, Seq::ZERO, origin);
+        }
+        let Some((_, state)) = self.memory.part(asker.account, conversation) else { return };
+        let (epoch, since) = (state.record.epoch, Seq::ZERO);
+        self.reply(asker.origin, Err(Refusal::EpochChanged { epoch, since }));
     }
 
     fn may_renew(&self, now: Now, account: AccountId) -> bool {
@@ -151,7 +157,7 @@ impl Core {
     }
 
     /// Gives a log a new epoch on the word of an account, at most one an hour. `origin` is then told to
-    /// go on in the new one; too early, it is told that the server cannot help just now.
+    /// go on in the new one.
     fn renew_epoch(
         &mut self,
         now: Now,
@@ -162,9 +168,6 @@ impl Core {
         origin: Option<Origin>,
     ) {
         if !self.may_renew(now, account) {
-            if let Some(origin) = origin {
-                self.reply(origin, Err(Refusal::Unavailable));
-            }
             return;
         }
         if let Some(account) = self.memory.accounts.get_mut(&account) {

@@ -50,7 +50,8 @@ pub enum LogOperation {
         conversation: ConversationId,
         /// The new epoch.
         epoch: LogEpoch,
-        /// The last seq that the former epoch has in common with this one, at most the head.
+        /// The last seq that the former epoch has in common with this one, at most the head. What the
+        /// epochs before had in common with the former one stays in force where it is lower.
         since: Seq,
     },
     /// Gives every log a new epoch, each with its head as the last common seq: after the store was
@@ -232,7 +233,7 @@ pub struct ConversationRecord {
     pub name: String,
     /// The log's epoch.
     pub epoch: LogEpoch,
-    /// The last seq that this epoch has in common with the one before.
+    /// The last seq that every former epoch has in common with this one; 0 while there was none.
     pub epoch_since: Seq,
     /// The last entry.
     pub head: Seq,

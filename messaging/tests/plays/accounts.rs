@@ -128,6 +128,10 @@ fn revoked_device_is_closed_and_cannot_resume_while_others_go_on() {
 
     assert_eq!(world.ask(sessions[0], Request::RevokeDevice(phone)), Ok(Reply::Done));
     assert_eq!(world.closed, [(phone_session, CloseReason::Revoked)]);
+    assert!(matches!(
+        world.heard(sessions[0]).last(),
+        Some(Event::DevicesChanged { revoked: true, name, .. }) if name == "laptop"
+    ));
     assert!(world.ask(sessions[0], Request::Tail).is_ok());
 
     let again = world.connect();
@@ -148,8 +152,8 @@ fn device_revoked_while_it_resumes_does_not_become_live() {
     let mut resume = world.resume_of(ANNA, Vec::new());
     (resume.device, resume.token_hash, resume.counter) = (phone, TokenHash([0x77; 32]), 1);
     let session = world.connect();
-    world.begin(session, Request::Resume(resume));
     world.begin(sessions[0], Request::RevokeDevice(phone));
+    world.begin(session, Request::Resume(resume));
     world.settle();
     assert_eq!(world.closed, [(session, CloseReason::Revoked)]);
     assert_eq!(world.ask(session, Request::Tail), Err(Refusal::Unauthenticated));

@@ -123,3 +123,22 @@ fn damaged_entry_is_named_and_entries_before_it_are_served() {
     let damaged = Refusal::EntryDamaged { conversation: CHOIR, seq: seq(3) };
     assert_eq!(refused, Err(damaged));
 }
+
+#[test]
+fn reader_that_cannot_renew_the_epoch_begins_anew_in_the_present_one() {
+    let (mut world, sessions) = choir_with_two_lines();
+    let ahead = world.ask(sessions[0], fetch(CHOIR, None, seq(9)));
+    assert_eq!(ahead, Err(Refusal::CursorAhead { head: seq(3) }));
+    let (epoch, _) = world.read_all(sessions[0], CHOIR).expect("may read");
+    for after in [2, 3] {
+        let body = Request::Fetch {
+            conversation: CHOIR,
+            epoch: Some(epoch),
+            after: seq(after),
+            checksum: Some(Checksum(0x0bad_cafe)),
+            entries_max: 0,
+        };
+        let since = seq(0);
+        assert_eq!(world.ask(sessions[0], body), Err(Refusal::EpochChanged { epoch, since }));
+    }
+}

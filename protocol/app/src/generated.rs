@@ -13,7 +13,7 @@ pub struct ConversationState {
     pub name: ::prost::alloc::string::String,
     #[prost(uint64, tag = "4")]
     pub log_epoch: u64,
-    /// The head when this epoch began: what was read up to it in the epoch before is still right.
+    /// What was read up to here in any former epoch is still right; 0 while there was none.
     #[prost(uint64, tag = "5")]
     pub log_epoch_since: u64,
     /// The last seq that this account may read: the log's head, or the end of its last range.

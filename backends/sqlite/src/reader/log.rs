@@ -52,7 +52,7 @@ pub(super) fn answer(
 /// [`CONVERSATION_COLUMNS`].
 macro_rules! conversation_columns {
     () => {
-        "c.number, c.conversation, c.kind, c.name, c.epoch, c.epoch_since, c.head, c.head_time,
+        "c.number, c.conversation, c.kind, c.name, c.epoch, coalesce(c.epoch_since, 0), c.head, c.head_time,
          c.head_checksum, c.floor, c.roster_version, c.member_count"
     };
 }

@@ -226,7 +226,7 @@ fn insert_conversation(
                  (conversation, kind, name, epoch, epoch_since, head, head_time, head_checksum,
                   floor, roster_version, member_count,
                   first_device, first_message_id, first_time, first_checksum)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, 0, 1, ?8, ?9, ?10, ?6, ?7)",
+             VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, 0, 1, ?8, ?9, ?10, ?6, ?7)",
         )?
         .execute(params![
             create.conversation.as_bytes(),

@@ -105,7 +105,7 @@ pub(super) fn renew_epoch(
 ) -> Result<Outcome> {
     let renewed = connection
         .prepare_cached(
-            "UPDATE conversation SET epoch = ?2, epoch_since = min(?3, head)
+            "UPDATE conversation SET epoch = ?2, epoch_since = min(coalesce(epoch_since, ?3), ?3, head)
              WHERE conversation = ?1",
         )?
         .execute(params![conversation.as_bytes(), columns::epoch(epoch), columns::seq(since)])?;
@@ -118,7 +118,8 @@ pub(super) fn renew_all_epochs(connection: &Connection, entropy: &[u8; 32]) -> R
         .query_map([], |row| Ok((row.get::<_, i64>(0)?, read::<ConversationId>(row, 1)?)))?
         .collect::<Result<Vec<_>>>()?;
     let mut renew = connection.prepare_cached(
-        "UPDATE conversation SET epoch = ?2, epoch_since = head WHERE number = ?1",
+        "UPDATE conversation SET epoch = ?2, epoch_since = min(coalesce(epoch_since, head), head)
+         WHERE number = ?1",
     )?;
     for (number, conversation) in &conversations {
         let epoch = LogEpoch::derived(entropy, *conversation);

@@ -27,13 +27,14 @@ impl State {
                     return Ok(Applied::Renewed(0));
                 };
                 log.record.epoch = *epoch;
-                log.record.epoch_since = log.record.head.min(*since);
+                log.note_renewal(*since);
                 Ok(Applied::Renewed(1))
             }
             LogOperation::RenewAllEpochs { entropy } => {
                 for (conversation, log) in &mut self.conversations {
                     log.record.epoch = LogEpoch::derived(entropy, *conversation);
-                    log.record.epoch_since = log.record.head;
+                    let head = log.record.head;
+                    log.note_renewal(head);
                 }
                 Ok(Applied::Renewed(self.conversations.len() as u64))
             }
@@ -114,6 +115,7 @@ impl State {
                 member_count: 0,
             },
             first,
+            has_former_epoch: false,
             first_message: message,
             entries: vec![stored],
             members: Vec::new(),
