@@ -1,0 +1,85 @@
+//! The commands: one function each, from what was typed to what is printed and the exit code.
+
+mod account;
+mod conversations;
+mod follow;
+mod messages;
+pub(crate) mod reading;
+
+use crate::arguments::{Arguments, Command};
+use crate::chat;
+use crate::failure::{Exit, Failure};
+use crate::session::{Delivery, Pending, Session};
+use crate::{naming, record};
+
+/// Carries a command out.
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let mut session = Session::open(&arguments.shared).await?;
+    let outcome = dispatch(&mut session, arguments.command).await;
+    session.close().await;
+    outcome
+}
+
+async fn dispatch(session: &mut Session, command: Command) -> Result<Exit, Failure> {
+    if !matches!(command, Command::SignUp(_) | Command::SignIn(_)) {
+        session.account().await?;
+    }
+    match command {
+        Command::SignUp(arguments) => account::sign_up(session, arguments).await,
+        Command::SignIn(arguments) => account::sign_in(session, arguments).await,
+        Command::SignOut { discard_unsent } => account::sign_out(session, discard_unsent).await,
+        Command::Status => account::status(session).await,
+        Command::DisplayName { name } => account::display_name(session, name).await,
+        Command::Invite => account::invite(session).await,
+        Command::Devices { act } => account::devices(session, act).await,
+        Command::Conversations => conversations::list(session).await,
+        Command::Create(arguments) => conversations::create(session, arguments).await,
+        Command::Add(arguments) => conversations::add(session, arguments).await,
+        Command::Remove(arguments) => conversations::remove(session, arguments).await,
+        Command::Leave { conversation } => conversations::leave(session, &conversation).await,
+        Command::Rename { conversation, name } => {
+            conversations::rename(session, &conversation, name).await
+        }
+        Command::Role { conversation, person, role } => {
+            conversations::role(session, &conversation, &person, role).await
+        }
+        Command::Members { conversation } => conversations::members(session, &conversation).await,
+        Command::Send(arguments) => messages::send(session, arguments).await,
+        Command::Edit(arguments) => messages::edit(session, arguments).await,
+        Command::Delete(arguments) => messages::delete(session, arguments).await,
+        Command::React(arguments) => messages::react(session, arguments).await,
+        Command::Sync => messages::sync(session).await,
+        Command::Unsent { act } => messages::unsent(session, act).await,
+        Command::Read(arguments) => reading::read(session, arguments).await,
+        Command::Search(arguments) => reading::search(session, arguments).await,
+        Command::Follow(arguments) => follow::follow(session, arguments).await,
+        Command::Chat { conversation } => chat::chat(session, conversation.as_deref()).await,
+    }
+}
+
+/// Waits for the answer to what was handed over, tells what became of it, and how the program ends.
+async fn deliver(session: &mut Session, pending: Pending) -> Result<Exit, Failure> {
+    let deadline = session.deadline();
+    let delivery = session.wait_for(pending, deadline).await?;
+    report(session, &delivery).await
+}
+
+async fn report(session: &Session, delivery: &Delivery) -> Result<Exit, Failure> {
+    let output = &session.output;
+    match *delivery {
+        Delivery::Accepted { conversation, message_id, seq } => {
+            output.programs(&record::DeliveryRecord::accepted(conversation, message_id, seq))?;
+            let id = message_id.to_string();
+            output.people([format!("✓ {}", naming::short(&id, naming::MESSAGE_ID_SHOWN))])?;
+            Ok(Exit::Done)
+        }
+        Delivery::Queued { conversation, message_id } => {
+            let reason = session.no_connection().await?;
+            output.programs(&record::DeliveryRecord::queued(conversation, message_id, &reason))?;
+            output.note(&format!(
+                "tidings: {reason}: it is kept on this device and goes with the next connection"
+            ));
+            Ok(session.exit_of_queued())
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the client has told so far: the connection's state, the conversation list and the open
+//! timelines, kept by applying what changed.
+
+use std::collections::HashMap;
+
+use tidings_client_core::view::{ConversationSummary, Diff, TimelineRow};
+use tidings_client_core::{ConnectionState, Event};
+use tidings_client_native::Snapshot;
+use tidings_model::ConversationId;
+
+/// The state as it was told last.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    /// The connection.
+    pub(crate) connection: ConnectionState,
+    /// The conversations, newest first.
+    pub(crate) conversations: Vec<ConversationSummary>,
+    timelines: HashMap<ConversationId, Vec<TimelineRow>>,
+}
+
+impl Mirror {
+    /// Begins with what the client told up to now; no timeline is open.
+    pub(crate) fn new(snapshot: Snapshot) -> Self {
+        Self {
+            connection: snapshot.connection,
+            conversations: snapshot.conversations,
+            timelines: HashMap::new(),
+        }
+    }
+
+    /// Takes an event. What is no state is left to whoever wants it.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Connection(state) => self.connection = state.clone(),
+            Event::ConversationList(changes) => apply_all(changes, &mut self.conversations),
+            Event::Timeline { conversation, changes } => {
+                apply_all(changes, self.timelines.entry(*conversation).or_default());
+            }
+            _ => {}
+        }
+    }
+
+    /// The rows of an open timeline, oldest first.
+    pub(crate) fn timeline(&self, conversation: ConversationId) -> &[TimelineRow] {
+        self.timelines.get(&conversation).map_or(&[], Vec::as_slice)
+    }
+
+    /// Forgets a timeline that was closed.
+    pub(crate) fn close(&mut self, conversation: ConversationId) {
+        self.timelines.remove(&conversation);
+    }
+
+    /// A conversation of the list.
+    pub(crate) fn conversation(&self, id: ConversationId) -> Option<&ConversationSummary> {
+        self.conversations.iter().find(|summary| summary.conversation == id)
+    }
+}
+
+fn apply_all<T: Clone>(changes: &[Diff<T>], list: &mut Vec<T>) {
+    for change in changes {
+        change.clone().apply(list);
+    }
+}
