@@ -170,17 +170,16 @@ impl Client {
             return Ok(Err(Failure::Invalid(words.to_owned())));
         }
         let creates = |row: &&OutboxRow| matches!(row.act, OutboxAct::Create { .. });
-        if let Some(of) = self.state.conversations.get(&conversation) {
-            let message_id = match self.state.outbox.of(conversation).find(creates) {
-                Some(row) => row.message_id,
-                None => step.entropy.message_id(),
-            };
+        if self.state.conversations.contains_key(&conversation) {
+            let waiting =
+                self.state.outbox.of(conversation).find(creates).map(|row| row.message_id);
+            let message_id = waiting.unwrap_or_else(|| step.entropy.message_id());
             step.outcome(id, Outcome::Queued { conversation, message_id });
-            if of.row.cursor.is_some() {
-                let outcome = Outcome::Accepted { conversation, message_id, seq: None };
-                step.outcome(id, outcome);
-            } else {
+            if waiting.is_some() {
                 self.state.outbox.commands.insert(message_id, id);
+            } else {
+                // The server made it, perhaps for the other side, and nothing waits to be sent.
+                step.outcome(id, Outcome::Accepted { conversation, message_id, seq: None });
             }
             return Ok(Ok(()));
         }

@@ -713,3 +713,16 @@ fn older_pages_of_a_long_timeline_are_loaded_on_demand() {
     let summary = &world.person("Kofi").list[0];
     assert_eq!((summary.unread, summary.head), (250, Seq::new(251).unwrap()));
 }
+
+#[test]
+fn conversation_that_the_other_side_has_just_made_is_there_at_once() {
+    let mut world = World::with_people(1, &["Anna", "Kofi"]);
+    let (anna, kofi) = (world.id("Anna"), world.id("Kofi"));
+    world.server.faults.mute = true;
+    world.command("Anna", Command::CreateDirect { with: kofi });
+    world.deliver_all();
+    let command = world.command("Kofi", Command::CreateDirect { with: anna });
+    world.deliver_all();
+    let outcomes = world.outcomes("Kofi", command);
+    assert!(matches!(outcomes, [Outcome::Queued { .. }, Outcome::Accepted { .. }]), "{outcomes:?}");
+}
