@@ -252,6 +252,20 @@ mod tests {
     }
 
     #[test]
+    fn refusals_that_people_meet_have_words_of_their_own_and_say_what_to_do() {
+        for (refusal, words) in [
+            (Refusal::NotAuthenticated, "the user name or the password is wrong"),
+            (Refusal::InviteExpired, "the invite has expired: ask for a new one"),
+            (Refusal::InviteUsed, "the invite was used already: ask for a new one"),
+            (Refusal::TokenRevoked, "this device was signed out: sign in again"),
+        ] {
+            let failure = Failure::from(Refused::from(&refusal));
+            assert_eq!(failure.message, words);
+            assert_eq!(failure.name, refusal.name());
+        }
+    }
+
+    #[test]
     fn sentence_with_somebodys_text_draws_nothing() {
         let failure = Failure::usage("no `\x1b[2J`");
         assert_eq!(failure.line(false), "tidings: no `\\u{1b}[2J`");

@@ -348,6 +348,13 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_drawn_is_shown_by_its_fallback() {
+        let mut message = message("");
+        message.text = MessageText::Fallback("Poll: When?".to_owned());
+        assert_eq!(lines(&message, None), ["08:05 aaaaa Kofi: Poll: When?"]);
+    }
+
+    #[test]
     fn events_name_who_did_what() {
         let output =
             Output { json: false, style: Style::plain(), clock: Clock::utc(), columns: None };

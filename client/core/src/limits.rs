@@ -55,7 +55,7 @@ pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 /// Attempts of a sign-up or sign-in before it is told to have failed: a person waits for it.
 pub const SIGN_IN_ATTEMPTS_MAX: u32 = 3;
 
-/// Time between two receipts of one conversation (DESIGN: at most one per member in two seconds).
+/// Time between two receipts of one conversation (the server passes on no more).
 pub const RECEIPT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Marks of others are written this long after they came, so that a busy group costs no transaction

@@ -1,5 +1,6 @@
 //! The settings of a connection that hold wherever it runs.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Result};
 
 use crate::limits::{CACHE_KIB, STATEMENTS_MAX};
@@ -7,6 +8,8 @@ use crate::limits::{CACHE_KIB, STATEMENTS_MAX};
 /// Sets them on a connection that was just opened.
 pub(crate) fn apply(connection: &Connection) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Without it a statement with a parameter in its LIMIT is compiled again each time that it is run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // locking_mode: one connection has the file. It keeps the lock from its first read on, so that
     // whoever comes second is told, and needs no memory shared with others.
     // secure_delete: dropped text does not stay readable in free pages.

@@ -397,6 +397,15 @@ mod tests {
     }
 
     #[test]
+    fn group_takes_its_last_member_and_none_beyond() {
+        let mut roster = group(&[(ANNA, Some(Role::Owner))]);
+        roster.conversation.member_count = MEMBERS_MAX - 1;
+        assert!(plan(&roster, ANNA, &Change::Add(vec![NOOR])).is_ok());
+        let full = Refusal::GroupFull { max: MEMBERS_MAX as u64 };
+        assert_eq!(refused(&roster, ANNA, Change::Add(vec![NOOR, INES])), full);
+    }
+
+    #[test]
     fn former_member_comes_back_by_an_add() {
         let roster = group(&[(ANNA, Some(Role::Owner)), (NOOR, None)]);
         assert!(plan(&roster, ANNA, &Change::Add(vec![NOOR])).is_ok());

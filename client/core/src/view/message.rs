@@ -334,3 +334,42 @@ impl std::fmt::Display for MessageText {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidings_model::{Checksum, ConversationId, DeviceId, Entry, EntryKind};
+    use tidings_protocol_content::wire;
+
+    use super::*;
+
+    #[test]
+    fn content_that_cannot_be_drawn_is_shown_and_found_by_its_fallback() {
+        let message_id = MessageId::from_bytes([7; 16]);
+        let poll = wire::content::Body::Poll(wire::Poll::default());
+        let content = Content::other(message_id, "Poll: When?", poll);
+        let payload = content.encode().expect("it is within its bounds");
+        let row = EntryRow {
+            conversation: ConversationId::from_bytes([3; 16]),
+            entry: Entry {
+                seq: Seq::FIRST,
+                account: AccountId::from_bytes([1; 16]),
+                device: DeviceId::from_bytes([1; 16]),
+                message_id,
+                time: Timestamp::from_millis(0),
+                kind: EntryKind::Message,
+                checksum: Checksum::of_payload(&payload),
+                payload,
+                expires_after_ms: None,
+                erased: false,
+            },
+            role: EntryRole::Message,
+            detached: false,
+        };
+        let nobody = HashMap::new();
+        let views =
+            MessageViews::new(row.entry.account, &nobody, &[], std::iter::empty(), &HashMap::new());
+        let text = views.of_entry(&row, &[]).text;
+        assert_eq!(text, MessageText::Fallback("Poll: When?".to_owned()));
+        assert_eq!(current_text(&row, &[]).as_deref(), Some("Poll: When?"));
+    }
+}

@@ -8,6 +8,7 @@ use tidings_model::{
     AccountId, Checksum, ConversationKind, DeviceId, Entry, EntryKind, LogEpoch, MessageId, Role,
     Seq, Timestamp,
 };
+use tidings_protocol_app::limits::CURSORS_PER_RESUME_MAX;
 use tidings_protocol_app::wire;
 use tidings_protocol_app::{decode_server_frame, encode, id_bytes};
 use tidings_protocol_identity::scram::{ClientBinding, ClientExchange, Verifier};
@@ -384,6 +385,21 @@ fn request_above_the_limit_in_flight_is_refused_by_name() {
     }
     let refused = check_refused(play.ask(send(1)), "TOO_MANY_IN_FLIGHT");
     assert_eq!((refused.limit.as_str(), refused.limit_value), ("requests_in_flight", 64));
+}
+
+#[test]
+fn cursors_above_the_limit_are_refused_by_name_and_the_session_lives() {
+    let mut play = Play::greeted();
+    let resume_with = |cursors: usize| {
+        let Body::Resume(mut resume) = resume() else { panic!("no resume") };
+        resume.cursors = vec![wire::Cursor::default(); cursors];
+        Body::Resume(resume)
+    };
+    let too_many = play.ask(resume_with(CURSORS_PER_RESUME_MAX + 1));
+    let refused = check_refused(too_many, "TOO_MANY_CURSORS");
+    assert_eq!((refused.limit.as_str(), refused.limit_value), ("cursors_per_resume", 4_096));
+    play.say(resume_with(CURSORS_PER_RESUME_MAX));
+    assert!(play.session.poll_request().is_some());
 }
 
 #[test]
