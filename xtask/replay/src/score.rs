@@ -1,0 +1,126 @@
+//! The result line, and what makes a replay a failure.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::check::Tally;
+
+/// Server kills below which a replay proves nothing.
+const SERVER_KILLS_MIN: u64 = 3;
+
+/// What a replay came to. It starts with everything lost, and is filled as things are known, so that
+/// it can be printed whatever happens.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Score {
+    pub(crate) members: usize,
+    pub(crate) messages: usize,
+    pub(crate) reconnects: u64,
+    pub(crate) server_kills: u64,
+    pub(crate) client_kills: u64,
+    pub(crate) tally: Tally,
+    pub(crate) time: Duration,
+    pub(crate) server_cpu: Duration,
+}
+
+impl Score {
+    /// The score before anything was sent.
+    pub(crate) fn new(members: usize, messages: usize) -> Self {
+        Self {
+            members,
+            messages,
+            reconnects: 0,
+            server_kills: 0,
+            client_kills: 0,
+            tally: Tally { lost: messages as u64, ..Tally::default() },
+            time: Duration::ZERO,
+            server_cpu: Duration::ZERO,
+        }
+    }
+
+    /// Why the replay is a failure, if it is one.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let Tally { lost, doubled, swapped, leaked, .. } = self.tally;
+        let failures = [
+            (lost > 0, "lines were lost"),
+            (doubled > 0, "lines were doubled"),
+            (swapped > 0, "lines were swapped"),
+            (leaked > 0, "members have lines from outside their ranges"),
+            (self.server_kills < SERVER_KILLS_MIN, "the server was killed fewer than three times"),
+            (self.client_kills == 0, "no client was killed"),
+            (self.reconnects == 0, "nobody had to reconnect"),
+        ];
+        let words: Vec<&str> =
+            failures.into_iter().filter(|(is_true, _)| *is_true).map(|(_, words)| words).collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "members {}, messages {}, deliveries {}, reconnects {}, kills {}, client-kills {}, \
+             lost {}, doubled {}, swapped {}, seconds {:.1}, server-cpu-seconds {:.1}",
+            self.members,
+            self.messages,
+            self.tally.deliveries,
+            self.reconnects,
+            self.server_kills,
+            self.client_kills,
+            self.tally.lost,
+            self.tally.doubled,
+            self.tally.swapped,
+            self.time.as_secs_f64(),
+            self.server_cpu.as_secs_f64(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clean() -> Score {
+        Score {
+            reconnects: 4,
+            server_kills: 3,
+            client_kills: 1,
+            tally: Tally { deliveries: 99, ..Tally::default() },
+            time: Duration::from_millis(61_240),
+            server_cpu: Duration::from_millis(7_350),
+            ..Score::new(12, 200)
+        }
+    }
+
+    #[test]
+    fn line_has_the_form_that_others_read() {
+        assert_eq!(
+            clean().to_string(),
+            "members 12, messages 200, deliveries 99, reconnects 4, kills 3, client-kills 1, \
+             lost 0, doubled 0, swapped 0, seconds 61.2, server-cpu-seconds 7.3"
+        );
+    }
+
+    #[test]
+    fn clean_replay_with_faults_is_no_failure() {
+        assert_eq!(clean().failure(), None);
+    }
+
+    #[test]
+    fn replay_that_loses_or_proves_nothing_is_a_failure() {
+        let tally = |tally| Score { tally, ..clean() };
+        let none = Tally::default();
+        for score in [
+            tally(Tally { lost: 1, ..none }),
+            tally(Tally { doubled: 1, ..none }),
+            tally(Tally { swapped: 1, ..none }),
+            tally(Tally { leaked: 1, ..none }),
+            Score { server_kills: 2, ..clean() },
+            Score { client_kills: 0, ..clean() },
+            Score { reconnects: 0, ..clean() },
+            Score::new(1, 1),
+        ] {
+            assert!(score.failure().is_some(), "{score}");
+        }
+    }
+}
