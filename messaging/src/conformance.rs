@@ -152,6 +152,7 @@ macro_rules! conformance_rules {
                 resume_time_never_goes_back
                 display_name_changes_for_everybody
                 open_invites_of_an_account_are_limited
+                invite_made_again_ends_when_it_was_to_end
                 servers_own_invite_replaces_the_one_before
                 account_is_found_by_name_and_by_id_with_its_verifiers
             ]

@@ -66,8 +66,8 @@ pub const IDLE_ACCOUNTS_MAX: usize = 10_000;
 /// Life of an invite.
 pub const INVITE_LASTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Least span between two renewals of log epochs on the word of one account, so that nobody can force
-/// everybody to read again.
+/// Least span between two renewals of one log's epoch on the word of one member, so that nobody can
+/// force everybody to read again and again.
 pub const EPOCH_RENEWAL_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// How often expired payloads are looked for, and how many are erased at once.

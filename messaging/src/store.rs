@@ -51,6 +51,11 @@ pub enum Applied {
         /// Whether it is the administrator's.
         administrator: bool,
     },
+    /// `CreateInvite`: the invite exists, by this operation or by an earlier one.
+    Invited {
+        /// When it ends.
+        expires_at: Timestamp,
+    },
     /// `Resume`: whether the counter had been seen before.
     Resumed {
         /// The device runs on an old copy of its data.

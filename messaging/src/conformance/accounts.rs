@@ -277,6 +277,22 @@ pub(super) fn open_invites_of_an_account_are_limited<F: Fixture>() {
     assert_eq!(scene.apply(by_nobody), refused(Refusal::NotFound));
 }
 
+pub(super) fn invite_made_again_ends_when_it_was_to_end<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    scene.must(create_invite(INVITE, Some(ANNA), false, NOON));
+    let again = Operation::Account(AccountOperation::CreateInvite {
+        invite: INVITE,
+        by: Some(ANNA),
+        administrator: false,
+        expires_at: time(NOON + 9_000),
+        open_max: 2,
+        now: time(NOON + 8_000),
+    });
+    assert_eq!(scene.must(again), Applied::Invited { expires_at: time(NOON + 1_000) });
+    let of_another = create_invite(INVITE, Some(KOFI), false, NOON);
+    assert_eq!(scene.apply(of_another), refused(Refusal::IdTaken));
+}
+
 pub(super) fn servers_own_invite_replaces_the_one_before<F: Fixture>() {
     let mut scene = Scene::<F>::empty();
     scene.must(create_invite(INVITE, None, true, NOON));

@@ -22,7 +22,7 @@ pub(super) enum AccountStep {
     ReadSignedIn { origin: Origin },
     LookUp { origin: Origin },
     SetDisplayName { asker: Asker, display_name: String },
-    CreateInvite { origin: Origin, expires_at: Timestamp },
+    CreateInvite { origin: Origin },
     ListDevices { origin: Origin },
     FindRevoked { asker: Asker, device: DeviceId },
     RevokeDevice { asker: Asker, device: DeviceId, name: String },
@@ -36,7 +36,7 @@ impl AccountStep {
             | Self::AddDevice { origin, .. }
             | Self::ReadSignedIn { origin }
             | Self::LookUp { origin }
-            | Self::CreateInvite { origin, .. }
+            | Self::CreateInvite { origin }
             | Self::ListDevices { origin } => *origin,
             Self::SetDisplayName { asker, .. }
             | Self::FindRevoked { asker, .. }
@@ -181,7 +181,7 @@ impl Core {
             open_max: usize::try_from(open_max).unwrap_or(usize::MAX),
             now: now.wall,
         };
-        let step = AccountStep::CreateInvite { origin: asker.origin, expires_at };
+        let step = AccountStep::CreateInvite { origin: asker.origin };
         self.apply(Operation::Account(operation), 0, Then::Account(step));
     }
 
@@ -224,8 +224,12 @@ impl Core {
                 self.rename_account(asker.account, &display_name);
                 self.reply(asker.origin, Ok(Reply::Done));
             }
-            AccountStep::CreateInvite { origin, expires_at } => {
-                self.reply(origin, Ok(Reply::InviteCreated { expires_at }));
+            AccountStep::CreateInvite { origin } => {
+                let reply = match applied {
+                    Applied::Invited { expires_at } => Ok(Reply::InviteCreated { expires_at }),
+                    _ => Err(Refusal::Unavailable),
+                };
+                self.reply(origin, reply);
             }
             AccountStep::RevokeDevice { asker, device, name } => {
                 self.memory.forget_device(device);

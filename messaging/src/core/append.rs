@@ -239,10 +239,14 @@ impl Core {
         conversation.record.advance(&appended);
         conversation.note_author(appended.position.seq, entry.account);
         conversation.typing.remove(&entry.account);
-        if let Some(change) = roster {
-            self.note_roster(key, change, appended.position.seq);
-        }
+        let changed = match roster {
+            Some(change) => self.note_roster(key, change, appended.position.seq),
+            None => Vec::new(),
+        };
         self.tell_entry(key, entry, appended);
+        for account in changed {
+            self.tell_state(account, key);
+        }
     }
 
     fn tell_entry(&mut self, key: ConversationId, entry: NewEntry, appended: Appended) {
@@ -266,15 +270,22 @@ impl Core {
         }
     }
 
-    /// Brings the parts in memory up to date. Those who join for the first time are taken in by the
-    /// relay.
-    fn note_roster(&mut self, key: ConversationId, change: &RosterChange, seq: Seq) {
-        let Some(conversation) = self.memory.conversations.get_mut(&key) else { return };
+    /// Brings the parts in memory up to date and gives those who came back or went. Those who join for
+    /// the first time are taken in by the relay.
+    fn note_roster(
+        &mut self,
+        key: ConversationId,
+        change: &RosterChange,
+        seq: Seq,
+    ) -> Vec<AccountId> {
+        let Some(conversation) = self.memory.conversations.get_mut(&key) else {
+            return Vec::new();
+        };
         conversation.record.roster_version = change.expected_version + 1;
         if let Some(name) = &change.name {
             conversation.record.name.clone_from(name);
         }
-        let mut came_back = Vec::new();
+        let mut changed = Vec::new();
         for act in &change.acts {
             let (id, count) = match act {
                 RosterAct::Join(id, _) => (id, conversation.record.member_count + 1),
@@ -290,15 +301,17 @@ impl Core {
             match act {
                 RosterAct::Join(_, role) => {
                     part.membership.begin(*role, seq);
-                    came_back.push(*id);
+                    changed.push(*id);
                 }
-                RosterAct::Leave(_) => part.membership.end(seq),
+                RosterAct::Leave(_) => {
+                    part.membership.end(seq);
+                    changed.push(*id);
+                }
                 RosterAct::Role(_, role) => part.membership.role = Some(*role),
             }
         }
-        for account in came_back {
-            self.tell_state(account, key);
-        }
+        self.close_views_of_strangers(key);
+        changed
     }
 
     /// Tells readers in memory that a payload is gone.

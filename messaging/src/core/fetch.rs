@@ -1,11 +1,11 @@
 //! Reading a log after a cursor: entries, what is hidden between them, and cursors that do not fit.
 
+use bytes::Bytes;
 use tidings_model::{
     AccountId, Checksum, ConversationId, Hidden, HiddenReason, LogEpoch, Now, Refusal, Seq,
 };
 
 use super::append::refusal_of;
-use super::memory::Memory;
 use super::{Asker, Core, Effect, Origin, Report, Then};
 use crate::limits::{ENTRIES_PER_PAGE_MAX, EPOCH_RENEWAL_INTERVAL, PAGE_BYTES_MAX};
 use crate::request::{LogItem, Reply, Resume};
@@ -50,15 +50,14 @@ impl Core {
         if fetch.epoch.is_some_and(|known| known != epoch) {
             return self.reply(origin, Err(Refusal::EpochChanged { epoch, since }));
         }
-        if fetch.after > record.head {
-            let head = record.head;
+        let head = conversation.readable_head(&part.membership);
+        if fetch.after > head {
             self.renew_epoch(now, entropy, asker.account, fetch.conversation, head, None);
             return self.reply(origin, Err(Refusal::CursorAhead { head }));
         }
-        if Memory::differs_at_head(conversation, fetch.after, fetch.checksum) {
+        if conversation.differs_at_head(part, fetch.after, fetch.checksum) {
             return self.distrust(now, entropy, asker, fetch.conversation);
         }
-        let head = conversation.readable_head(&part.membership);
         let next = fetch.after.next();
         let range = part.membership.ranges.iter().find(|r| r.to.is_none_or(|to| next <= to));
         let Some(range) = range.filter(|_| fetch.after < head).copied() else {
@@ -100,14 +99,14 @@ impl Core {
             return self.reply(asker.origin, Err(Refusal::EpochChanged { epoch, since }));
         }
         let head = conversation.readable_head(&part.membership);
-        let known = fetch.checksum.filter(|_| hidden.is_none());
+        let known = fetch.checksum.filter(|_| part.membership.may_read(fetch.after));
         let differs =
             known.zip(page.checksum_at_after).is_some_and(|(known, stored)| known != stored);
         if differs {
             return self.distrust(now, entropy, asker, fetch.conversation);
         }
         let conversation = fetch.conversation;
-        let items = items(hidden, fetch.after, page);
+        let items = items(now, hidden, fetch.after, page);
         self.reply(asker.origin, Ok(Reply::Entries { conversation, epoch, items, head }));
     }
 
@@ -120,14 +119,14 @@ impl Core {
         resume: &Resume,
     ) {
         for (key, cursor, _) in &resume.cursors {
-            let Some((_, conversation)) = self.memory.part(account, *key) else { continue };
-            let head = conversation.record.head;
+            let Some((part, conversation)) = self.memory.part(account, *key) else { continue };
+            let head = conversation.readable_head(&part.membership);
             if conversation.record.epoch != cursor.epoch {
                 continue;
             }
             if cursor.seq > head {
                 self.renew_epoch(now, entropy, account, *key, head, None);
-            } else if Memory::differs_at_head(conversation, cursor.seq, cursor.checksum) {
+            } else if conversation.differs_at_head(part, cursor.seq, cursor.checksum) {
                 self.renew_epoch(now, entropy, account, *key, Seq::ZERO, None);
             }
         }
@@ -142,7 +141,7 @@ impl Core {
         asker: Asker,
         conversation: ConversationId,
     ) {
-        if self.may_renew(now, asker.account) {
+        if self.may_renew(now, asker.account, conversation) {
             let origin = Some(asker.origin);
             return self.renew_epoch(now, entropy, asker.account, conversation, Seq::ZERO, origin);
         }
@@ -151,13 +150,17 @@ impl Core {
         self.reply(asker.origin, Err(Refusal::EpochChanged { epoch, since }));
     }
 
-    fn may_renew(&self, now: Now, account: AccountId) -> bool {
-        let renewed = self.memory.accounts.get(&account).and_then(|a| a.renewed_epoch_at);
-        renewed.is_none_or(|at| now.monotonic.since(at) >= EPOCH_RENEWAL_INTERVAL)
+    /// Whether an account's word is enough now: a member's, once an hour for each log.
+    fn may_renew(&self, now: Now, account: AccountId, conversation: ConversationId) -> bool {
+        self.memory.part(account, conversation).is_some_and(|(part, _)| {
+            part.membership.role.is_some()
+                && part
+                    .renewed_epoch_at
+                    .is_none_or(|at| now.monotonic.since(at) >= EPOCH_RENEWAL_INTERVAL)
+        })
     }
 
-    /// Gives a log a new epoch on the word of an account, at most one an hour. `origin` is then told to
-    /// go on in the new one.
+    /// Gives a log a new epoch on the word of an account. `origin` is then told to go on in the new one.
     fn renew_epoch(
         &mut self,
         now: Now,
@@ -167,16 +170,18 @@ impl Core {
         since: Seq,
         origin: Option<Origin>,
     ) {
-        if !self.may_renew(now, account) {
+        if !self.may_renew(now, account, conversation) {
             return;
         }
-        if let Some(account) = self.memory.accounts.get_mut(&account) {
-            account.renewed_epoch_at = Some(now.monotonic);
+        if let Some(part) = self.memory.part_mut(account, conversation) {
+            part.renewed_epoch_at = Some(now.monotonic);
         }
         self.effects.push_back(Effect::Report(Report::LogMismatch { conversation, account }));
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&entropy[8..16]);
-        let epoch = LogEpoch::from_entropy(bytes);
+        // A resume may renew several logs: the ticket keeps their epochs apart.
+        let number = u64::from_le_bytes(bytes).wrapping_add(self.last_ticket);
+        let epoch = LogEpoch::from_entropy(number.to_le_bytes());
         let operation = LogOperation::RenewEpoch { conversation, epoch, since };
         let step = FetchStep::Renew { conversation, epoch, since, origin };
         self.apply(Operation::Log(operation), 0, Then::Fetch(step));
@@ -211,8 +216,9 @@ impl Core {
     }
 }
 
-/// Joins what is hidden before a page with its entries.
-fn items(hidden: Option<Hidden>, after: Seq, page: EntryPage) -> Vec<LogItem> {
+/// Joins what is hidden before a page with its entries. A payload that has expired is not shown, though
+/// the sweep that erases it may be some seconds away.
+fn items(now: Now, hidden: Option<Hidden>, after: Seq, page: EntryPage) -> Vec<LogItem> {
     let mut items = Vec::with_capacity(page.entries.len() + 2);
     let start = hidden.map_or(after, |hidden| hidden.to);
     items.extend(hidden.map(LogItem::Hidden));
@@ -220,6 +226,12 @@ fn items(hidden: Option<Hidden>, after: Seq, page: EntryPage) -> Vec<LogItem> {
         let reason = HiddenReason::Trimmed;
         items.push(LogItem::Hidden(Hidden { from: start.next(), to: page.floor, reason }));
     }
-    items.extend(page.entries.into_iter().map(LogItem::Entry));
+    items.extend(page.entries.into_iter().map(|mut entry| {
+        if entry.expires_at().is_some_and(|at| at <= now.wall) {
+            entry.payload = Bytes::new();
+            entry.erased = true;
+        }
+        LogItem::Entry(entry)
+    }));
     items
 }

@@ -44,7 +44,6 @@ pub(super) struct Account {
     pub(super) parts: BTreeMap<ConversationId, Part>,
     pub(super) last_seen: Option<Timestamp>,
     pub(super) look_ups: LookUps,
-    pub(super) renewed_epoch_at: Option<Monotonic>,
 }
 
 /// An account's part in a conversation.
@@ -52,6 +51,8 @@ pub(super) struct Account {
 pub(super) struct Part {
     pub(super) membership: Membership,
     pub(super) partner: Option<Profile>,
+    /// When the log got a new epoch on the account's word.
+    pub(super) renewed_epoch_at: Option<Monotonic>,
 }
 
 /// A conversation in memory.
@@ -137,6 +138,14 @@ impl Conversation {
         self.authors.push_back((seq, account));
     }
 
+    /// Whether a member knows another checksum of the log's head. What a former member knows is of no
+    /// weight.
+    pub(super) fn differs_at_head(&self, part: &Part, seq: Seq, known: Option<Checksum>) -> bool {
+        part.membership.role.is_some()
+            && seq == self.record.head
+            && known.is_some_and(|known| known != self.record.head_checksum)
+    }
+
     /// The last seq that a member or former member may read.
     pub(super) fn readable_head(&self, membership: &Membership) -> Seq {
         readable_head(membership, self.record.head)
@@ -218,6 +227,14 @@ impl Memory {
         Some((part, self.conversations.get(&conversation)?))
     }
 
+    pub(super) fn part_mut(
+        &mut self,
+        account: AccountId,
+        conversation: ConversationId,
+    ) -> Option<&mut Part> {
+        self.accounts.get_mut(&account)?.parts.get_mut(&conversation)
+    }
+
     /// Sessions of the readers of a conversation whose part passes.
     pub(super) fn sessions<'a>(
         &'a self,
@@ -268,7 +285,6 @@ impl Memory {
             parts: BTreeMap::new(),
             last_seen: None,
             look_ups: LookUps::default(),
-            renewed_epoch_at: None,
         };
         if self.accounts.contains_key(&id) {
             return Ok(());
@@ -295,7 +311,8 @@ impl Memory {
             conversation
         });
         conversation.readers.insert(id);
-        let part = Part { membership: record.membership, partner: record.partner };
+        let part =
+            Part { membership: record.membership, partner: record.partner, renewed_epoch_at: None };
         account.parts.entry(key).or_insert(part);
     }
 
@@ -359,15 +376,5 @@ impl Memory {
                 }
             }
         }
-    }
-
-    /// Whether the checksum of a log's head is another than a reader knows.
-    pub(super) fn differs_at_head(
-        conversation: &Conversation,
-        seq: Seq,
-        checksum: Option<Checksum>,
-    ) -> bool {
-        seq == conversation.record.head
-            && checksum.is_some_and(|known| known != conversation.record.head_checksum)
     }
 }

@@ -51,6 +51,9 @@ impl Core {
 
     pub(super) fn view(&mut self, asker: Asker, key: ConversationId, open: bool) {
         let session = asker.origin.session;
+        if !self.is_member(asker.account, key) {
+            return self.reply(asker.origin, Err(Refusal::NotAMember));
+        }
         let Some(conversation) = self.memory.conversations.get_mut(&key) else {
             return self.reply(asker.origin, Err(Refusal::NotFound));
         };
@@ -76,6 +79,25 @@ impl Core {
                 if reader != asker.account && self.is_member(reader, key) {
                     self.tell_presence(session, reader);
                 }
+            }
+        }
+    }
+
+    /// Whoever is no member any more hears nothing of those who are.
+    pub(super) fn close_views_of_strangers(&mut self, key: ConversationId) {
+        let Some(conversation) = self.memory.conversations.get(&key) else { return };
+        let strangers: Vec<SessionId> = conversation
+            .views
+            .iter()
+            .copied()
+            .filter(|view| !self.live(*view).is_some_and(|live| self.is_member(live.account, key)))
+            .collect();
+        for session in strangers {
+            if let Some(conversation) = self.memory.conversations.get_mut(&key) {
+                conversation.views.remove(&session);
+            }
+            if let Some(live) = self.sessions.get_mut(&session).and_then(|s| s.live.as_mut()) {
+                live.views.remove(&key);
             }
         }
     }

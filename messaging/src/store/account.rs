@@ -111,7 +111,8 @@ pub enum AccountOperation {
         /// The name.
         display_name: String,
     },
-    /// Adds an invite. The same one again: done, whatever became of it. `by` does not exist:
+    /// Adds an invite. The same one of the same maker again: the same answer, whatever became of it; one
+    /// of another maker: `ID_TAKEN`. `by` does not exist:
     /// `NOT_FOUND`. `open_max` invites of `by` that are neither used nor expired: `TOO_MANY_INVITES`.
     /// An invite of nobody (the server's own) replaces the earlier ones of nobody that are not used, and
     /// is not counted.

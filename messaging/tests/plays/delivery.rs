@@ -258,6 +258,10 @@ fn payload_expires_for_everybody_and_its_place_stays() {
     world.ask(sessions[0], body).expect("is accepted");
     world.pass(Duration::from_secs(59));
     assert_eq!(world.read_text(sessions[1], direct()), ["*", "for a minute"]);
-    world.pass(Duration::from_secs(11));
-    assert_eq!(world.read_text(sessions[1], direct()), ["*", ""]);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.read_text(sessions[1], direct()), ["*", ""], "before the sweep too");
+    world.heard(sessions[1]);
+    world.pass(Duration::from_secs(10));
+    let erased = Event::Erased { conversation: direct(), seq: seq(2) };
+    assert_eq!(world.heard(sessions[1]), [erased]);
 }

@@ -1,8 +1,9 @@
 //! Cursors that do not fit, logs that got a new epoch, disks that are full or damaged.
 
+use tidings_messaging::request::Change;
 use tidings_messaging::store::{LogOperation, Operation, Rejection, Writer};
 use tidings_messaging::{Event, Reply, Report, Request};
-use tidings_model::{Checksum, Cursor, Refusal};
+use tidings_model::{Checksum, ConversationId, ConversationKind, Cursor, Refusal};
 
 use crate::world::{ANNA, CHOIR, KOFI, World, fetch, send, seq};
 
@@ -141,4 +142,46 @@ fn reader_that_cannot_renew_the_epoch_begins_anew_in_the_present_one() {
         let since = seq(0);
         assert_eq!(world.ask(sessions[0], body), Err(Refusal::EpochChanged { epoch, since }));
     }
+}
+
+#[test]
+fn every_log_of_a_copied_back_store_gets_a_new_epoch() {
+    let (mut world, sessions) = World::with(&[ANNA]);
+    let logs: Vec<_> =
+        (0..4).map(|number| ConversationId::from_bytes([0xd0 + number; 16])).collect();
+    let mut cursors = Vec::new();
+    for conversation in &logs {
+        let message_id = world.message_id();
+        let kind = ConversationKind::Group;
+        let (name, members) = ("Choir".into(), Vec::new());
+        let conversation = *conversation;
+        let body = Request::Create { conversation, kind, name, members, message_id };
+        world.ask(sessions[0], body).expect("is made");
+        let (epoch, _) = world.read_all(sessions[0], conversation).expect("may read");
+        cursors.push((conversation, Cursor { epoch, seq: seq(5), checksum: Some(Checksum(1)) }, 1));
+    }
+    let session = world.connect();
+    world.resumed(session, ANNA, cursors.clone());
+    let mut epochs = std::collections::BTreeSet::new();
+    for (conversation, cursor, _) in cursors {
+        let (epoch, _) = world.read_all(session, conversation).expect("may read");
+        assert_ne!(epoch, cursor.epoch);
+        epochs.insert(epoch.get());
+    }
+    assert_eq!(epochs.len(), logs.len());
+}
+
+#[test]
+fn former_member_renews_nothing_and_does_not_learn_how_far_the_log_goes() {
+    let (mut world, sessions) = choir_with_two_lines();
+    world.change(sessions[0], CHOIR, Change::Remove(KOFI.account())).expect("is removed");
+    world.say(sessions[0], CHOIR, "three").expect("is accepted");
+    let (epoch, _) = world.read_all(sessions[0], CHOIR).expect("may read");
+    let ahead = world.ask(sessions[1], fetch(CHOIR, Some(epoch), seq(5)));
+    assert_eq!(ahead, Err(Refusal::CursorAhead { head: seq(4) }));
+    let session = world.connect();
+    let cursor = Cursor { epoch, seq: seq(5), checksum: Some(Checksum(1)) };
+    world.resumed(session, KOFI, vec![(CHOIR, cursor, 1)]);
+    assert!(world.reports.is_empty());
+    assert_eq!(world.read_all(sessions[0], CHOIR).expect("may read").0, epoch);
 }

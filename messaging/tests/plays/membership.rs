@@ -69,7 +69,10 @@ fn removed_member_hears_of_it_and_of_nothing_after() {
     world.heard(sessions[1]);
     world.change(sessions[0], CHOIR, Change::Remove(KOFI.account())).expect("is removed");
     let heard = world.heard(sessions[1]);
-    let [Event::Entry(live)] = heard.as_slice() else { panic!("one entry: {heard:?}") };
+    let [Event::Entry(live), Event::ConversationsChanged(states)] = heard.as_slice() else {
+        panic!("the entry and the state: {heard:?}");
+    };
+    assert_eq!((states[0].role, states[0].head), (None, seq(2)));
     let event = ConversationEvent::decode(&live.entry.payload).expect("an event");
     assert!(matches!(event.act, Act::Removed(person) if person.account == KOFI.account()));
     world.say(sessions[0], CHOIR, "secret").expect("is accepted");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_messaging::request::SessionId;
+use tidings_messaging::request::{Change, SessionId};
 use tidings_messaging::store::Marks;
 use tidings_messaging::{Event, Reply, Request};
 use tidings_model::{ConversationId, ConversationKind, LogEpoch, Refusal};
@@ -180,4 +180,17 @@ fn hidden_session_is_not_shown_and_sees_nobody() {
     let kofi = world.come(KOFI);
     assert!(presences(&world.heard(sessions[0])).is_empty());
     assert!(presences(&world.heard(kofi)).is_empty());
+}
+
+#[test]
+fn former_member_does_not_see_who_comes_and_goes() {
+    let (mut world, sessions) = World::with(&[ANNA, KOFI, NOOR]);
+    world.create_choir(sessions[0], &[KOFI, NOOR]).expect("is made");
+    let open = Request::View { conversation: CHOIR, open: true };
+    world.ask(sessions[2], open.clone()).expect("opens");
+    world.change(sessions[0], CHOIR, Change::Remove(NOOR.account())).expect("is removed");
+    world.heard(sessions[2]);
+    world.disconnect(sessions[1]);
+    assert!(presences(&world.heard(sessions[2])).is_empty());
+    assert_eq!(world.ask(sessions[2], open), Err(Refusal::NotAMember));
 }

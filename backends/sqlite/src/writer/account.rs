@@ -253,10 +253,18 @@ fn create_invite(
     now: Timestamp,
 ) -> Result<Outcome> {
     let known = connection
-        .prepare_cached("SELECT 1 FROM invite WHERE invite = ?1")?
-        .exists([new.invite.0])?;
-    if known {
-        return Ok(done());
+        .prepare_cached("SELECT by_account, expires_at FROM invite WHERE invite = ?1")?
+        .query_row([new.invite.0], |row| {
+            Ok((row.get::<_, Option<Vec<u8>>>(0)?, row.get::<_, i64>(1)?))
+        })
+        .optional()?;
+    let by = new.by.as_ref().map(|by| by.as_bytes().as_slice());
+    if let Some((known_by, expires_at)) = known {
+        if known_by.as_deref() != by {
+            return Ok(refused(Refusal::IdTaken));
+        }
+        let expires_at = Timestamp::from_millis(expires_at);
+        return Ok(Ok(Applied::Invited { expires_at }));
     }
     match new.by {
         None => {
@@ -290,7 +298,7 @@ fn create_invite(
             new.administrator,
             new.expires_at.as_millis()
         ])?;
-    Ok(done())
+    Ok(Ok(Applied::Invited { expires_at: new.expires_at }))
 }
 
 struct KnownAccount {

@@ -159,8 +159,11 @@ impl State {
     }
 
     fn create_invite(&mut self, new: Invite, open_max: usize, now: Timestamp) -> Outcome {
-        if self.invites.iter().any(|of| of.invite == new.invite) {
-            return Ok(Applied::Done);
+        if let Some(known) = self.invites.iter().find(|of| of.invite == new.invite) {
+            return match known.by == new.by {
+                true => Ok(Applied::Invited { expires_at: known.expires_at }),
+                false => refused(Refusal::IdTaken),
+            };
         }
         match new.by {
             None => self.invites.retain(|of| of.by.is_some() || of.used),
@@ -177,7 +180,8 @@ impl State {
                 }
             }
         }
+        let expires_at = new.expires_at;
         self.invites.push(new);
-        Ok(Applied::Done)
+        Ok(Applied::Invited { expires_at })
     }
 }
