@@ -21,7 +21,7 @@ struct Schema {
     module: &'static str,
 }
 
-const SCHEMAS: [Schema; 3] = [
+const SCHEMAS: [Schema; 4] = [
     Schema {
         package: "tidings.log.v1",
         include: "model/proto",
@@ -39,6 +39,12 @@ const SCHEMAS: [Schema; 3] = [
         include: "protocol/content/proto",
         folder: "protocol/content/proto/tidings/content/v1",
         module: "protocol/content/src/generated.rs",
+    },
+    Schema {
+        package: "tidings.identity.v1",
+        include: "protocol/mls/proto",
+        folder: "protocol/mls/proto/tidings/identity/v1",
+        module: "protocol/mls/src/generated.rs",
     },
 ];
 
