@@ -178,9 +178,7 @@ pub enum Refusal {
         retry_after: Duration,
     },
     /// The disk is full; nothing was written.
-    #[error(
-        "the server's disk is full: nothing was stored, and what you wrote is kept on your device"
-    )]
+    #[error("the server's disk is full: nothing was stored")]
     StorageFull,
     /// A queue is at its bound.
     #[error("the server has more to do than it can: try again later")]

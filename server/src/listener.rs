@@ -136,24 +136,50 @@ pub(crate) async fn accept(listener: TcpListener, door: Arc<Door>) {
     }
 }
 
-/// Starts a connection's task, unless there are too many.
+/// Starts a connection's task, unless it is turned away: then it is closed by dropping it.
 fn admit(stream: TcpStream, peer: IpAddr, door: &Arc<Door>) {
-    let is_proxy = door.proxies.iter().any(|proxy| proxy.contains(peer));
-    let may_be_plain = is_proxy || peer.to_canonical().is_loopback();
-    let permits = Arc::clone(&door.connections)
-        .try_acquire_owned()
-        .and_then(|connection| Ok((connection, Arc::clone(&door.handshakes).try_acquire_owned()?)));
-    let Ok((connection, handshake)) = permits else {
-        door.metrics.connections_shed.inc();
-        return;
-    };
-    if door.tls.is_none() && !may_be_plain {
-        tracing::debug!(%peer, "turned away: without TLS only proxies and loopback may come");
-        door.metrics.connections_shed.inc();
-        return;
+    let may_come = door.tls.is_some() || may_be_plain(peer, &door.proxies);
+    let connection = Arc::clone(&door.connections).try_acquire_owned().ok();
+    let handshake = Arc::clone(&door.handshakes).try_acquire_owned().ok();
+    match admission(may_come, connection, handshake) {
+        Ok((connection, handshake)) => {
+            let connection = OpenConnection::new(connection, Arc::clone(&door.metrics));
+            tokio::spawn(shake_hands(stream, peer, Arc::clone(door), connection, handshake));
+        }
+        Err(reason) => {
+            tracing::debug!(%peer, ?reason, "turned away");
+            door.metrics.connections_shed.inc();
+        }
     }
-    let connection = OpenConnection::new(connection, Arc::clone(&door.metrics));
-    tokio::spawn(shake_hands(stream, peer, Arc::clone(door), connection, handshake));
+}
+
+/// Why a connection is closed before anything is read from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TurnedAway {
+    /// Without TLS, and neither a proxy nor on this machine.
+    PlainStranger,
+    /// `limits.connections` is reached.
+    Connections,
+    /// `limits.unfinished_handshakes` is reached.
+    UnfinishedHandshakes,
+}
+
+/// Decides whom to admit, and passes on what was taken of the limits for whoever is.
+fn admission<P>(
+    may_come: bool,
+    connection: Option<P>,
+    handshake: Option<P>,
+) -> Result<(P, P), TurnedAway> {
+    if !may_come {
+        return Err(TurnedAway::PlainStranger);
+    }
+    let connection = connection.ok_or(TurnedAway::Connections)?;
+    Ok((connection, handshake.ok_or(TurnedAway::UnfinishedHandshakes)?))
+}
+
+/// Whether somebody may come without TLS: a proxy, which has ended it, or a program on this machine.
+fn may_be_plain(peer: IpAddr, proxies: &[Network]) -> bool {
+    peer.to_canonical().is_loopback() || proxies.iter().any(|proxy| proxy.contains(peer))
 }
 
 /// A connection's share of the limit and of the metrics, for as long as it is open.
@@ -272,6 +298,33 @@ mod tests {
     use tidings_protocol_identity::Transport;
 
     use super::*;
+
+    #[test]
+    fn without_tls_only_proxies_and_loopback_may_come() {
+        let proxies: Vec<Network> =
+            ["10.0.0.0/24", "fd00::1/128"].iter().map(|text| text.parse().unwrap()).collect();
+        let may = |peer: &str| may_be_plain(peer.parse().unwrap(), &proxies);
+        for peer in
+            ["10.0.0.7", "::ffff:10.0.0.7", "fd00::1", "127.0.0.9", "::1", "::ffff:127.0.0.1"]
+        {
+            assert!(may(peer), "{peer}");
+        }
+        for peer in ["10.0.1.7", "192.0.2.1", "::ffff:192.0.2.1", "fd00::2", "2001:db8::1"] {
+            assert!(!may(peer), "{peer}");
+        }
+        assert_eq!(admission(false, Some(1), Some(2)), Err(TurnedAway::PlainStranger));
+    }
+
+    #[test]
+    fn connection_above_a_limit_is_turned_away_and_takes_nothing() {
+        assert_eq!(admission(true, Some(1), Some(2)), Ok((1, 2)));
+        assert_eq!(admission(true, None, Some(2)), Err(TurnedAway::Connections));
+        assert_eq!(admission(true, Some(1), None), Err(TurnedAway::UnfinishedHandshakes));
+        let limit = semaphore(1);
+        let taken = Arc::clone(&limit).try_acquire_owned().ok();
+        assert!(admission(true, taken, None).is_err());
+        assert_eq!(limit.available_permits(), 1);
+    }
 
     #[test]
     fn own_pages_may_connect_with_and_without_the_port_that_browsers_leave_out() {

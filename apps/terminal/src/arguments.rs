@@ -54,6 +54,11 @@ pub(crate) enum Command {
         /// The name.
         name: String,
     },
+    /// Hides this device, or shows it again: whether others see that you are here, and you them.
+    Presence {
+        /// Which; it is kept until you say otherwise.
+        presence: PresenceName,
+    },
     /// Makes an invite link for one new account.
     Invite,
     /// Lists the conversations, newest first.
@@ -299,6 +304,15 @@ pub(crate) enum RoleName {
     Admin,
     /// Also gives and takes roles.
     Owner,
+}
+
+/// A presence by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PresenceName {
+    /// Others see that you are here, and you see them.
+    Online,
+    /// Neither.
+    Hidden,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

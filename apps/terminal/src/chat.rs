@@ -22,6 +22,7 @@ use tidings_model::ConversationId;
 use tidings_protocol_content::Reference;
 use tokio::time::{Instant, sleep_until};
 
+use crate::commands::account::presence_words;
 use crate::failure::{Exit, Failure};
 use crate::record::role_name;
 use crate::session::Session;
@@ -136,6 +137,8 @@ impl Chat<'_> {
     async fn tell_notice(&mut self, notice: &Notice) -> Result<(), Failure> {
         let words = match notice {
             Notice::SignedOut => Some(self.session.signed_out().await?.message),
+            // The status tells of it for as long as it is so.
+            Notice::OutboxHeld { .. } | Notice::OutboxReleased => None,
             notice => crate::notice::words(notice),
         };
         if let Some(words) = words {
@@ -281,6 +284,12 @@ impl Chat<'_> {
                 Ok(self.face.print(&history)?)
             }
             Slash::Retry => self.retry().await,
+            Slash::Presence { hidden } => {
+                self.session.ask(Command::SetPresence { hidden }).await?;
+                // A hidden device is told of nobody; what was told before is soon not true any more.
+                self.talk.forget_presence();
+                self.say(presence_words(hidden))
+            }
             Slash::Help => {
                 let help: Vec<String> = HELP
                     .iter()

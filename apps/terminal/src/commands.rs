@@ -1,6 +1,6 @@
 //! The commands: one function each, from what was typed to what is printed and the exit code.
 
-mod account;
+pub(crate) mod account;
 mod conversations;
 mod follow;
 mod messages;
@@ -30,6 +30,7 @@ async fn dispatch(session: &mut Session, command: Command) -> Result<Exit, Failu
         Command::SignOut { discard_unsent } => account::sign_out(session, discard_unsent).await,
         Command::Status => account::status(session).await,
         Command::DisplayName { name } => account::display_name(session, name).await,
+        Command::Presence { presence } => account::presence(session, presence).await,
         Command::Invite => account::invite(session).await,
         Command::Devices { act } => account::devices(session, act).await,
         Command::Conversations => conversations::list(session).await,
@@ -76,9 +77,7 @@ async fn report(session: &Session, delivery: &Delivery) -> Result<Exit, Failure>
         Delivery::Queued { conversation, message_id } => {
             let reason = session.no_connection().await?;
             output.programs(&record::DeliveryRecord::queued(conversation, message_id, &reason))?;
-            output.note(&format!(
-                "tidings: {reason}: it is kept on this device and goes with the next connection"
-            ));
+            output.note(&format!("tidings: {}", session.queued_words().await?));
             Ok(session.exit_of_queued())
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use tidings_client_core::view::{ConversationSummary, Diff, TimelineRow};
-use tidings_client_core::{ConnectionState, Event};
+use tidings_client_core::{ConnectionState, Event, Notice};
 use tidings_client_native::Snapshot;
 use tidings_model::ConversationId;
 
@@ -13,6 +13,8 @@ use tidings_model::ConversationId;
 pub(crate) struct Mirror {
     /// The connection.
     pub(crate) connection: ConnectionState,
+    /// Why the server does not take what is sent although it is connected.
+    pub(crate) outbox_held: Option<String>,
     /// The conversations, newest first.
     pub(crate) conversations: Vec<ConversationSummary>,
     timelines: HashMap<ConversationId, Vec<TimelineRow>>,
@@ -23,6 +25,7 @@ impl Mirror {
     pub(crate) fn new(snapshot: Snapshot) -> Self {
         Self {
             connection: snapshot.connection,
+            outbox_held: snapshot.outbox_held,
             conversations: snapshot.conversations,
             timelines: HashMap::new(),
         }
@@ -33,6 +36,8 @@ impl Mirror {
         match event {
             Event::Connection(state) => self.connection = state.clone(),
             Event::ConversationList(changes) => apply_all(changes, &mut self.conversations),
+            Event::Notice(Notice::OutboxHeld { reason }) => self.outbox_held = Some(reason.clone()),
+            Event::Notice(Notice::OutboxReleased) => self.outbox_held = None,
             Event::Timeline { conversation, changes } => {
                 apply_all(changes, self.timelines.entry(*conversation).or_default());
             }

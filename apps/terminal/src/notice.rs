@@ -24,6 +24,10 @@ pub(crate) fn words(notice: &Notice) -> Option<String> {
         Notice::DeviceRevoked { name } => {
             format!("a device was signed out: {}", visible::one_line(name))
         }
+        Notice::OutboxHeld { reason } => {
+            format!("{}: what you send is kept on this device", visible::one_line(reason))
+        }
+        Notice::OutboxReleased => "the server takes what you send again".to_owned(),
         Notice::ProtocolViolation(detail) => format!(
             "the server broke the protocol, and the connection was closed ({detail}): tell its \
              operator"

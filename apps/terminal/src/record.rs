@@ -307,6 +307,7 @@ pub(crate) struct AccountRecord {
     pub(crate) device: String,
     pub(crate) server: String,
     pub(crate) standing: &'static str,
+    pub(crate) presence: &'static str,
     pub(crate) waiting: usize,
     pub(crate) refused: usize,
 }

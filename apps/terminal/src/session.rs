@@ -357,8 +357,14 @@ impl Session {
             ConnectionState::Offline(OfflineReason::SignedOut) => {
                 signed_out_words(self.outbox().await?.len())
             }
-            state => connection_words(state),
+            state => unanswered_words(state, self.mirror.outbox_held.as_deref()),
         })
+    }
+
+    /// Why something waits on this device and when it goes, as a sentence.
+    pub(crate) async fn queued_words(&self) -> Result<String, Failure> {
+        let reason = self.no_connection().await?;
+        Ok(format!("{reason}; {}", kept_words(&self.mirror.connection)))
     }
 
     /// How a delivery that has to wait ends the program.
@@ -374,6 +380,22 @@ impl Session {
     /// Until when an answer of the server to something that is asked now is waited for.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
+    }
+}
+
+/// Why something has no answer: what the server says of itself, else the connection's state.
+fn unanswered_words(state: &ConnectionState, held: Option<&str>) -> String {
+    match (state, held) {
+        (ConnectionState::Live, Some(reason)) => reason.to_owned(),
+        (state, _) => connection_words(state),
+    }
+}
+
+/// What becomes of something that waits on this device, as the end of a sentence.
+fn kept_words(state: &ConnectionState) -> &'static str {
+    match state {
+        ConnectionState::Live => "it is kept on this device and goes later",
+        _ => "it is kept on this device and goes with the next connection",
     }
 }
 
@@ -418,12 +440,26 @@ fn default_folder() -> Result<PathBuf, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use tidings_model::Refusal;
+
     use super::*;
 
     #[test]
     fn revoked_device_hears_what_is_kept() {
         assert!(signed_out_words(3).ends_with("sign in again; 3 unsent messages are kept"));
         assert!(signed_out_words(0).ends_with("sign in again"));
+    }
+
+    #[test]
+    fn full_disk_of_the_server_is_told_while_it_is_connected() {
+        let full = Refusal::StorageFull.to_string();
+        let live = ConnectionState::Live;
+        let words = unanswered_words(&live, Some(&full));
+        assert_eq!(words, "the server's disk is full: nothing was stored");
+        assert_eq!(kept_words(&live), "it is kept on this device and goes later");
+        assert_eq!(unanswered_words(&live, None), "the server has not answered yet");
+        let waiting = ConnectionState::Waiting { retry_in: Duration::ZERO, reason: String::new() };
+        assert_eq!(unanswered_words(&waiting, Some(&full)), "no connection");
     }
 
     #[test]

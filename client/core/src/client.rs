@@ -152,6 +152,12 @@ impl Client {
         self.state.outbox.unsent()
     }
 
+    /// Why the server does not take what is sent although it is connected, in its words: a reason
+    /// that passes, such as a full disk. `None` while nothing is held.
+    pub fn outbox_held(&self) -> Option<&str> {
+        self.state.outbox.held_because.as_deref()
+    }
+
     /// Takes a command of the person's.
     pub fn handle_command(
         &mut self,
@@ -273,9 +279,10 @@ impl Client {
         if !self.must_reload {
             return Ok(());
         }
-        let commands = std::mem::take(&mut self.state.outbox.commands);
-        self.state = State::load(step.database)?;
-        self.state.outbox.commands = commands;
+        let loaded = State::load(step.database)?;
+        let before = std::mem::replace(&mut self.state, loaded).outbox;
+        self.state.outbox.commands = before.commands;
+        self.state.outbox.held_because = before.held_because;
         self.must_reload = false;
         step.touched.extend(self.state.conversations.keys().copied());
         Ok(())
@@ -475,7 +482,8 @@ impl Client {
                 // What the server said stays true, whether this device could write it down or not.
                 Event::Outcome {
                     outcome: Outcome::Accepted { .. } | Outcome::Refused(_), ..
-                } => {
+                }
+                | Event::Notice(Notice::OutboxHeld { .. } | Notice::OutboxReleased) => {
                     self.events.push_back(event);
                 }
                 Event::Outcome { command: id, .. } => {

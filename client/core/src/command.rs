@@ -159,6 +159,13 @@ pub enum Command {
         /// Which.
         device: DeviceId,
     },
+    /// Hides this device, or shows it again, until it is said otherwise; a hidden one is told of
+    /// nobody else's presence either. Outcome: `Done`, once it is kept; the server hears of it with
+    /// the next session if there is none.
+    SetPresence {
+        /// Whether it is hidden.
+        hidden: bool,
+    },
     /// Changes how others see the account's name. Outcome: `Done`.
     SetDisplayName {
         /// The name.

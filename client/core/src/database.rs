@@ -116,6 +116,9 @@ pub struct AccountRow {
     pub resume_counter: u64,
     /// The server's time up to which receipts are known.
     pub receipts_since: Timestamp,
+    /// Whether the person hides on this device: the server shows its sessions to nobody, and tells
+    /// them of nobody.
+    pub hidden: bool,
 }
 
 /// How far an account is on this device.

@@ -286,6 +286,14 @@ pub enum Notice {
         /// Its name.
         name: String,
     },
+    /// The server does not take what is sent, for a reason that passes: it is kept and offered again.
+    /// Told once for each reason.
+    OutboxHeld {
+        /// The server's sentence.
+        reason: String,
+    },
+    /// What [`Notice::OutboxHeld`] told is over.
+    OutboxReleased,
     /// The server broke its own protocol; the connection was closed.
     ProtocolViolation(String),
     /// The device's database failed; the core has forgotten the step and read everything anew.

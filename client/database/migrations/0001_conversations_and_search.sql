@@ -24,7 +24,9 @@ CREATE TABLE account (
     -- The encoded request, while signing up.
     sign_up            BLOB,
     resume_counter     INTEGER NOT NULL,
-    receipts_since     INTEGER NOT NULL
+    receipts_since     INTEGER NOT NULL,
+    -- Whether the person hides on this device.
+    hidden             INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE profile (

@@ -28,8 +28,9 @@ pub(crate) fn put(connection: &Connection, row: &AccountRow) -> Result<()> {
         connection,
         "INSERT OR REPLACE INTO account
          (id, host, port, tls, certificate_sha256, account, device, token, user_name,
-          display_name, administrator, standing, sign_up, resume_counter, receipts_since)
-         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+          display_name, administrator, standing, sign_up, resume_counter, receipts_since,
+          hidden)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
             row.server.host(),
             row.server.port(),
@@ -45,6 +46,7 @@ pub(crate) fn put(connection: &Connection, row: &AccountRow) -> Result<()> {
             sign_up,
             row.resume_counter.cast_signed(),
             row.receipts_since.as_millis(),
+            row.hidden,
         ],
     )?;
     Ok(())
@@ -54,7 +56,8 @@ pub(crate) fn read(connection: &Connection) -> Result<Option<AccountRow>> {
     statement::first(
         connection,
         "SELECT host, port, tls, certificate_sha256, account, device, token, user_name,
-                display_name, administrator, standing, sign_up, resume_counter, receipts_since
+                display_name, administrator, standing, sign_up, resume_counter, receipts_since,
+                hidden
          FROM account",
         [],
         |columns| {
@@ -69,6 +72,7 @@ pub(crate) fn read(connection: &Connection) -> Result<Option<AccountRow>> {
                 standing: standing(columns)?,
                 resume_counter: columns.take()?,
                 receipts_since: columns.take()?,
+                hidden: columns.take()?,
             })
         },
     )

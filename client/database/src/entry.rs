@@ -168,8 +168,10 @@ pub(crate) fn annotations(
     for target in targets {
         rows.extend(entries(
             connection,
+            // Left to itself the planner walks the whole conversation, for the sake of the order.
             select_entries!(
-                "WHERE conversation = ?1 AND target_account = ?2 AND target_message_id = ?3
+                "INDEXED BY entry_by_target
+                 WHERE conversation = ?1 AND target_account = ?2 AND target_message_id = ?3
                  ORDER BY seq, detachment"
             ),
             params![

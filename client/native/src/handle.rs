@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub connection: ConnectionState,
     /// How many messages and acts wait to be sent.
     pub unsent: usize,
+    /// Why the server does not take them, in its words; `None` while nothing is held.
+    pub outbox_held: Option<String>,
     /// How many events were told before it.
     events_told: u64,
 }
@@ -167,6 +169,7 @@ impl ClientHandle {
             conversations: core.conversation_list().to_vec(),
             connection: core.connection_state(),
             unsent: core.unsent(),
+            outbox_held: core.outbox_held().map(str::to_owned),
             events_told,
         })
         .await
@@ -266,6 +269,7 @@ mod tests {
             conversations: Vec::new(),
             connection: ConnectionState::Offline(OfflineReason::NotWanted),
             unsent: 0,
+            outbox_held: None,
             events_told,
         }
     }

@@ -141,6 +141,9 @@ enum Written {
     RevokeDevice {
         device: String,
     },
+    SetPresence {
+        hidden: bool,
+    },
     SetDisplayName {
         display_name: String,
     },
@@ -263,6 +266,7 @@ impl Written {
             Self::Invite => Command::Invite,
             Self::ListDevices => Command::ListDevices,
             Self::RevokeDevice { device } => Command::RevokeDevice { device: parse(&device)? },
+            Self::SetPresence { hidden } => Command::SetPresence { hidden },
             Self::SetDisplayName { display_name } => Command::SetDisplayName { display_name },
         })
     }

@@ -294,6 +294,8 @@ fn write_notice(notice: &Notice) -> Value {
         Notice::DeviceRestored => json!({"type": "deviceRestored"}),
         Notice::DeviceAdded { name } => json!({"type": "deviceAdded", "name": name}),
         Notice::DeviceRevoked { name } => json!({"type": "deviceRevoked", "name": name}),
+        Notice::OutboxHeld { reason } => json!({"type": "outboxHeld", "reason": reason}),
+        Notice::OutboxReleased => json!({"type": "outboxReleased"}),
         Notice::ProtocolViolation(what) => json!({"type": "protocolViolation", "message": what}),
         Notice::DatabaseFailed(error) => {
             json!({"type": "databaseFailed", "message": error.to_string()})

@@ -96,7 +96,7 @@ fn send(send: wire::Send) -> Result<Request, Refusal> {
     if send.expires_after_ms >= COUNTER_BOUND {
         return Err(field("expires_after_ms", "is not below 2^53"));
     }
-    // `client_time` is a hint that stays with the app: the server's time rules.
+    // `client_time` is not kept at this stage: the server's time rules.
     Ok(Request::Send {
         conversation: id("conversation", &send.conversation)?,
         message_id: id("message_id", &send.message_id)?,

@@ -84,7 +84,9 @@ pub struct Send {
     pub message_id: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "3")]
     pub payload: ::prost::bytes::Bytes,
-    /// When the app took the message, a hint for people; the server's time rules.
+    /// When the app took the message. The server does not keep it at this stage: its own time rules. The
+    /// field is here so that apps fill it already, for a server that shows when a message that had to wait
+    /// was written.
     #[prost(int64, tag = "4")]
     pub client_time: i64,
     /// The payload is dropped this many milliseconds after the server's time; 0: never.

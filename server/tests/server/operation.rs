@@ -1,6 +1,6 @@
 //! What an operator meets: health, metrics, the end, wrong settings, and a log that tells no secrets.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Output;
 
 use tidings_protocol_app::wire::client_frame::Body;
@@ -27,6 +27,23 @@ fn health_readiness_and_metrics_answer_on_their_own_listener() {
     let mut apps = house.connect();
     write!(apps, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     assert_eq!(read_response(&mut apps).0, 404);
+}
+
+#[test]
+fn connection_above_the_limit_is_closed_at_once_and_the_next_one_is_let_in_after_an_end() {
+    let house = House::plain(&["--accounts-sign-up", "open", "--limits-connections", "1"]);
+    let (mut first, mut anna) = App::new_person(&house, "anna");
+    let mut second = house.connect();
+    let mut said = Vec::new();
+    // Closed before anything was said, whether by an end or by a reset.
+    let _ = second.read_to_end(&mut said);
+    assert!(said.is_empty(), "{said:?}");
+    let metrics = house.wait_for_metrics("tidings_connections_shed_total 1");
+    assert!(metrics.lines().any(|line| line == "tidings_connections 1"), "{metrics}");
+    first.check_alive();
+    drop(first);
+    house.wait_for_metrics("tidings_connections 0");
+    App::live(&house, &mut anna).check_alive();
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(crate) enum Slash {
     History { last: usize },
     /// Sends again what was refused.
     Retry,
+    /// Hides this device, or shows it again.
+    Presence { hidden: bool },
     /// Lists the commands.
     Help,
     /// Ends the chat.
@@ -51,6 +53,7 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     ("/leave", "leave this group"),
     ("/history [N]", "print the last messages again, with their ticks"),
     ("/retry", "send again what was refused"),
+    ("/presence online|hidden", "whether others see that you are here, and you them"),
     ("/help", "this list"),
     ("/quit", "end the chat (also Ctrl-D)"),
 ];
@@ -90,6 +93,8 @@ pub(crate) fn parse(line: &str) -> Line {
             Err(_) => return unclear(name),
         },
         "retry" => Slash::Retry,
+        "presence" if rest.trim() == "online" => Slash::Presence { hidden: false },
+        "presence" if rest.trim() == "hidden" => Slash::Presence { hidden: true },
         "help" | "?" => Slash::Help,
         "quit" | "q" => Slash::Quit,
         _ => return unclear(name),
@@ -145,6 +150,7 @@ mod tests {
             ("/reply last", "/reply MESSAGE TEXT"),
             ("/add", "/add PEOPLE..."),
             ("/history many", "/history [N]"),
+            ("/presence away", "/presence online|hidden"),
             ("/dance", "/help"),
         ] {
             let Line::Unclear(words) = parse(line) else { panic!("{line}") };
@@ -155,7 +161,7 @@ mod tests {
     #[test]
     fn every_command_of_the_help_is_one() {
         for (usage, _) in HELP {
-            let line = usage.replace("MESSAGE", "last").replace("[N]", "5");
+            let line = usage.replace("MESSAGE", "last").replace("[N]", "5").replace("online|", "");
             assert!(matches!(parse(&line), Line::Slash(_)), "{usage}");
         }
     }

@@ -13,6 +13,8 @@ use crate::when::Clock;
 pub(super) struct Status {
     /// The connection.
     pub(super) connection: ConnectionState,
+    /// Why the server does not take what is sent, in its words.
+    pub(super) held: Option<String>,
     /// Who types, by the names that they show.
     pub(super) typing: Vec<String>,
     /// The other one of a direct conversation: the name, and whether they are there.
@@ -65,7 +67,10 @@ impl Status {
     /// What is to be told of the connection; empty while all is well.
     pub(super) fn connection_line(&self) -> String {
         match &self.connection {
-            ConnectionState::Live => String::new(),
+            ConnectionState::Live => match &self.held {
+                Some(reason) => format!("{}; {}", visible::one_line(reason), self.kept()),
+                None => String::new(),
+            },
             state @ (ConnectionState::Connecting | ConnectionState::Syncing { .. }) => {
                 format!("{} …", connection_words(state))
             }
@@ -119,6 +124,7 @@ mod tests {
     fn status() -> Status {
         Status {
             connection: ConnectionState::Live,
+            held: None,
             typing: Vec::new(),
             partner: None,
             newest_own: None,
@@ -149,6 +155,17 @@ mod tests {
             reason: "no network".to_owned(),
         };
         assert_eq!(status.row(), "no connection: 2 kept and sent later (no network)");
+    }
+
+    #[test]
+    fn full_disk_of_the_server_says_that_what_is_written_is_kept() {
+        let mut status = status();
+        status.held = Some(tidings_model::Refusal::StorageFull.to_string());
+        status.waiting = 2;
+        let words = "the server's disk is full: nothing was stored; 2 kept and sent later";
+        assert_eq!(status.row(), words);
+        status.connection = ConnectionState::Connecting;
+        assert_eq!(status.row(), "reaching the server …");
     }
 
     #[test]

@@ -83,6 +83,10 @@ impl Talk {
         self.presence.insert(account, presence);
     }
 
+    pub(super) fn forget_presence(&mut self) {
+        self.presence.clear();
+    }
+
     /// The last rows with a heading, all counted as printed, with a line where the unread ones begin.
     pub(super) fn history(
         &mut self,
@@ -165,6 +169,7 @@ impl Talk {
         let has_left = summary.is_some_and(|summary| summary.role.is_none());
         Status {
             connection: session.mirror.connection.clone(),
+            held: session.mirror.outbox_held.clone(),
             typing: summary.map_or_else(Vec::new, |summary| {
                 summary.typing.iter().map(|person| person.name.clone()).collect()
             }),

@@ -4,7 +4,7 @@ use tidings_client_core::database::Standing;
 use tidings_client_core::{Command, Me, Outcome, SignIn, SignUp, Unsent};
 use tidings_protocol_identity::{InviteLink, UserName};
 
-use crate::arguments::{self, DevicesAct};
+use crate::arguments::{self, DevicesAct, PresenceName};
 use crate::failure::{Exit, Failure, not_signed_in};
 use crate::naming::{self, Candidate, DEVICE, ID_SHOWN};
 use crate::record::{AccountRecord, DONE, DeviceRecord, InviteRecord};
@@ -119,8 +119,12 @@ pub(super) async fn status(session: &mut Session) -> Result<Exit, Failure> {
         format!("{} ({})", record.user_name, visible::one_line(&account.display_name)),
         format!("server      {}", record.server),
         format!("connection  {connection}"),
+        format!("presence    {}", record.presence),
         format!("to be sent  {}", record.waiting),
     ];
+    if let Some(reason) = session.mirror.outbox_held.as_ref().filter(|_| connected) {
+        lines.push(format!("held        {}", visible::one_line(reason)));
+    }
     if record.refused > 0 {
         lines.push(format!("refused     {} (`tidings unsent` tells why)", record.refused));
     }
@@ -146,6 +150,7 @@ async fn record(session: &Session) -> Result<AccountRecord, Failure> {
             Standing::SignedIn | Standing::MustReadFirst => "signed_in",
             Standing::SignedOut => "signed_out",
         },
+        presence: if account.hidden { "hidden" } else { "online" },
         waiting: outbox.len() - refused,
         refused,
     })
@@ -157,6 +162,27 @@ pub(super) async fn display_name(session: &mut Session, name: String) -> Result<
     session.output.people(["done"])?;
     session.output.programs(&DONE)?;
     Ok(Exit::Done)
+}
+
+/// Keeps whether this device is hidden. The server hears of it when the device is connected.
+pub(super) async fn presence(
+    session: &mut Session,
+    presence: PresenceName,
+) -> Result<Exit, Failure> {
+    let hidden = presence == PresenceName::Hidden;
+    session.ask(Command::SetPresence { hidden }).await?;
+    session.output.people([presence_words(hidden)])?;
+    session.output.programs(&DONE)?;
+    Ok(Exit::Done)
+}
+
+/// What a presence means from now on.
+pub(crate) fn presence_words(hidden: bool) -> &'static str {
+    if hidden {
+        "hidden: nobody sees that you are here, and you do not see who else is"
+    } else {
+        "online: others see that you are here, and you see them"
+    }
 }
 
 pub(super) async fn invite(session: &mut Session) -> Result<Exit, Failure> {

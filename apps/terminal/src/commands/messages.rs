@@ -174,7 +174,10 @@ pub(super) async fn sync(session: &mut Session) -> Result<Exit, Failure> {
     let words = match (caught_up, waiting) {
         (false, 0) => format!("{}: nothing waits to be sent", session.no_connection().await?),
         (false, count) => format!("{}: {count} wait to be sent", session.no_connection().await?),
-        (true, count) => format!("{count} are not sent yet: try again, or with a longer --timeout"),
+        (true, count) => match &session.mirror.outbox_held {
+            Some(reason) => format!("{reason}: {count} wait to be sent"),
+            None => format!("{count} are not sent yet: try again, or with a longer --timeout"),
+        },
     };
     let exit = if waiting > 0 { session.exit_of_queued() } else { Exit::NoConnection };
     Err(Failure::new(exit, "NOT_SYNCED", words))

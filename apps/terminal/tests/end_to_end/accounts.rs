@@ -24,6 +24,26 @@ fn first_account_is_the_administrators() {
 }
 
 #[test]
+fn presence_is_kept_without_a_server_and_shown_until_it_is_changed() {
+    let mut server = Server::start();
+    let [anna, kofi] = server.people(["anna", "kofi"]);
+    anna.ok(&["send", "kofi", "hello"]);
+    assert_eq!(anna.json(&["status"])[0]["presence"], "online");
+    server.kill();
+    assert!(anna.ok(&["presence", "hidden"]).contains("nobody sees"));
+    drop(server.start_again());
+    assert_eq!(anna.json(&["status"])[0]["presence"], "hidden");
+    assert!(anna.ok(&["status"]).contains("presence    hidden"));
+    assert_eq!(kofi.json(&["status"])[0]["presence"], "online");
+    let mut chat = anna.start(&["chat", "kofi"]);
+    chat.type_line("/presence online");
+    chat.wait_for("others see that you are here");
+    assert_eq!(chat.end().0, 0);
+    assert_eq!(anna.json(&["status"])[0]["presence"], "online");
+    anna.fails(&["presence", "away"], 2, "USAGE");
+}
+
+#[test]
 fn used_invite_and_unknown_invite_are_told_apart() {
     let server = Server::start();
     let [_anna] = server.people(["anna"]);

@@ -150,6 +150,11 @@ impl Client {
                 Ok(Ok(()))
             }
             Command::Members { conversation } => self.members(step, id, conversation),
+            Command::SetPresence { hidden } => {
+                self.set_presence(step, hidden);
+                step.outcome(id, Outcome::Done);
+                Ok(Ok(()))
+            }
             command => Ok(self.wish_for(step, id, command)),
         }
     }

@@ -6,17 +6,15 @@
 //! hide the round trip from each other, up to [`OUTBOX_IN_FLIGHT_MAX`]. After a reconnect everything
 //! that the log has not shown is sent again under the same ids.
 
-use std::time::Duration;
-
 use tidings_client_sealing::{Outgoing, Sealing};
-use tidings_model::{ConversationId, Monotonic, Seq};
+use tidings_model::{ConversationId, Seq};
 use tidings_protocol_app::wire::client_frame::Body as Request;
 use tidings_protocol_app::wire::server_frame::Body as Answer;
 use tidings_protocol_app::{FieldError, Refused, code, id_bytes, wire};
 use tidings_protocol_content::Reference;
 
 use crate::database::{DatabaseError, OutboxRow, SendFailure, Write};
-use crate::event::Outcome;
+use crate::event::{Notice, Outcome};
 use crate::limits::{ECHO_WITHIN, OUTBOX_BACK_OFF_MAX, OUTBOX_BACK_OFF_MIN, OUTBOX_IN_FLIGHT_MAX};
 use crate::outbox_act::{OutboxAct, change_body, create_body, send_body};
 
@@ -127,6 +125,7 @@ impl Client {
     ) -> Result<(), Fault> {
         self.state.outbox.in_flight.remove(&position);
         self.state.outbox.refusals_in_a_row = 0;
+        self.release(step);
         // The log may have settled the row before its answer came.
         let Some(row) = self.state.outbox.row(position).cloned() else { return Ok(()) };
         match answer {
@@ -178,8 +177,10 @@ impl Client {
             return self.reconnect(step, &refused.message);
         }
         if refused.may_retry {
-            return self.hold(step.now.monotonic, refused.retry_after);
+            return self.hold(step, refused);
         }
+        // It said no to this row, and would take others.
+        self.release(step);
         let Some(row) = self.state.outbox.row(position).cloned() else { return };
         if let Some(command) = self.state.outbox.commands.remove(&row.message_id) {
             step.outcome(command, Outcome::Refused(refused.clone()));
@@ -194,12 +195,23 @@ impl Client {
         }
     }
 
-    fn hold(&mut self, now: Monotonic, retry_after: Option<Duration>) {
+    fn hold(&mut self, step: &mut Step<'_>, refused: Refused) {
         let outbox = &mut self.state.outbox;
         let doubled = OUTBOX_BACK_OFF_MIN.saturating_mul(1 << outbox.refusals_in_a_row.min(6));
-        let wait = retry_after.unwrap_or_default().max(doubled.min(OUTBOX_BACK_OFF_MAX));
+        let wait = refused.retry_after.unwrap_or_default().max(doubled.min(OUTBOX_BACK_OFF_MAX));
         outbox.refusals_in_a_row += 1;
-        outbox.held_until = Some(now.plus(wait));
+        outbox.held_until = Some(step.now.monotonic.plus(wait));
+        if outbox.held_because.as_ref() != Some(&refused.message) {
+            outbox.held_because = Some(refused.message.clone());
+            step.notice(Notice::OutboxHeld { reason: refused.message });
+        }
+    }
+
+    /// The server takes what is sent again, or nothing is left to be sent.
+    pub(super) fn release(&mut self, step: &mut Step<'_>) {
+        if self.state.outbox.held_because.take().is_some() {
+            step.notice(Notice::OutboxReleased);
+        }
     }
 
     fn fail_row(&mut self, step: &mut Step<'_>, mut row: OutboxRow, failure: SendFailure) {
@@ -214,6 +226,9 @@ impl Client {
         if let Some(row) = self.state.outbox.remove(position) {
             step.touch(row.conversation);
             step.write(Write::DeleteOutbox { position });
+            if self.state.outbox.unsent() == 0 {
+                self.release(step);
+            }
         }
     }
 }

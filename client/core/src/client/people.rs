@@ -1,6 +1,7 @@
 //! What the server says about conversations and people: states, members, presence, typing, devices.
 
 use tidings_model::{AccountId, Checksum, ConversationId, DeviceId, Role, Seq, Timestamp};
+use tidings_protocol_app::wire::client_frame::Body as Request;
 use tidings_protocol_app::{FieldError, id, id_bytes, optional_id, wire};
 
 use crate::database::{MemberRow, Profile, Write};
@@ -16,7 +17,7 @@ impl Client {
     /// Asks about a conversation that this device has not heard of.
     pub(super) fn meet(&mut self, step: &mut Step<'_>, conversation: ConversationId) {
         let describe = wire::Describe { conversation: id_bytes(conversation.as_bytes()) };
-        let body = wire::client_frame::Body::Describe(describe);
+        let body = Request::Describe(describe);
         self.requests.send(step, Purpose::Describe(conversation), body);
     }
 
@@ -143,6 +144,31 @@ impl Client {
             if changed.online { Presence::Online } else { Presence::Offline { last_seen } };
         step.events.push(Event::Presence { account, presence });
         Ok(())
+    }
+
+    /// Hides or shows this device. It is on the disk before the person is told so.
+    pub(super) fn set_presence(&mut self, step: &mut Step<'_>, hidden: bool) {
+        let Some(row) = &mut self.state.account else { return };
+        if std::mem::replace(&mut row.hidden, hidden) == hidden {
+            return;
+        }
+        self.state.write_account(step);
+        step.must_sync();
+        if self.link.is_up() {
+            self.send_presence(step, hidden);
+        }
+    }
+
+    /// Tells a new session that it is hidden: sessions start online.
+    pub(super) fn hide_again(&mut self, step: &mut Step<'_>) {
+        if self.state.account.as_ref().is_some_and(|row| row.hidden) {
+            self.send_presence(step, true);
+        }
+    }
+
+    fn send_presence(&mut self, step: &mut Step<'_>, hidden: bool) {
+        let body = Request::SetPresence(wire::SetPresence { hidden });
+        self.requests.send(step, Purpose::Unwaited, body);
     }
 
     /// Tells of another device of the account. That this one is signed out is told by the end of the

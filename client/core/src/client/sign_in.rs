@@ -116,6 +116,7 @@ impl Client {
             standing: Standing::SigningUp(encode_sign_up(&request)),
             resume_counter: 0,
             receipts_since: Timestamp::from_millis(0),
+            hidden: false,
         });
         self.state.write_account(step);
         step.must_sync();
@@ -269,6 +270,8 @@ impl Client {
         };
         match self.check_signed_in(proven, &answer) {
             Ok(account) => {
+                // Whoever was hidden here stays so when the device is signed in again.
+                let hidden = self.state.account.as_ref().is_some_and(|row| row.hidden);
                 self.state.account = Some(AccountRow {
                     server,
                     account: Some(account),
@@ -280,6 +283,7 @@ impl Client {
                     standing: Standing::MustReadFirst,
                     resume_counter: 0,
                     receipts_since: Timestamp::from_millis(0),
+                    hidden,
                 });
                 self.now_signed_in(step, command);
             }
@@ -370,6 +374,7 @@ impl Client {
     /// Forgets all that the device holds.
     pub(super) fn wipe(&mut self, step: &mut Step<'_>) {
         step.touched.extend(self.state.conversations.keys().copied());
+        self.release(step);
         step.write(Write::Wipe);
         step.must_sync();
         self.state = State::default();

@@ -174,6 +174,8 @@ pub(super) struct Outbox {
     pub(super) commands: HashMap<MessageId, CommandId>,
     /// Nothing is sent before this time.
     pub(super) held_until: Option<Monotonic>,
+    /// Why the server did not take what was sent last, in its words; `None` once it took something.
+    pub(super) held_because: Option<String>,
     pub(super) refusals_in_a_row: u32,
 }
 

@@ -235,6 +235,7 @@ impl Client {
         }
         self.link.session_lives();
         self.catching_up = true;
+        self.hide_again(step);
         self.reopen_views(step);
         Ok(())
     }

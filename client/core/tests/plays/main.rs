@@ -8,4 +8,5 @@ mod faults;
 mod naughty_strings;
 mod order;
 mod people;
+mod presence;
 mod world;

@@ -15,7 +15,7 @@ use tidings_protocol_identity::{Password, UserName};
 
 use crate::world::{World, address, in_words, message_id, messages};
 
-fn sign_up(name: &str) -> Command {
+pub(crate) fn sign_up(name: &str) -> Command {
     Command::SignUp(Box::new(SignUp {
         server: address(),
         invite: None,
@@ -26,7 +26,7 @@ fn sign_up(name: &str) -> Command {
     }))
 }
 
-fn sign_in(name: &str, password: &str) -> Command {
+pub(crate) fn sign_in(name: &str, password: &str) -> Command {
     Command::SignIn(Box::new(SignIn {
         server: address(),
         user_name: UserName::parse(name).expect("a good name"),
@@ -354,6 +354,37 @@ fn full_disk_at_the_server_holds_the_outbox_and_keeps_its_order() {
     world.server.faults.refuse = None;
     world.calm();
     assert_eq!(world.lines("Kofi", choir)[1..], ["Anna: one", "Anna: two", "Anna: three"]);
+}
+
+#[test]
+fn passing_refusal_is_told_once_for_each_reason_and_until_the_server_takes_something() {
+    let mut world = World::with_people(19, &["Anna", "Kofi"]);
+    let choir = world.group("Choir", &["Anna", "Kofi"]);
+    let held = |world: &World| world.people["Anna"].client.outbox_held().map(str::to_owned);
+    let (full, busy) = (Refusal::StorageFull.to_string(), Refusal::Unavailable.to_string());
+    assert_eq!(held(&world), None);
+    world.server.faults.refuse = Some(|| Refusal::StorageFull);
+    world.say("Anna", choir, "one");
+    world.say("Anna", choir, "two");
+    // Tries again many times, over a new connection too.
+    world.pass(Duration::from_secs(200));
+    world.cut("Anna");
+    world.pass(Duration::from_secs(200));
+    assert_eq!(held(&world).as_ref(), Some(&full));
+    world.server.faults.refuse = Some(|| Refusal::Unavailable);
+    world.pass(Duration::from_secs(200));
+    assert_eq!(held(&world).as_ref(), Some(&busy));
+    world.server.faults.refuse = None;
+    world.calm();
+    assert_eq!(held(&world), None);
+    let told = |reason| Notice::OutboxHeld { reason };
+    let expected = [told(full.clone()), told(busy), Notice::OutboxReleased];
+    assert_eq!(world.people["Anna"].notices, expected);
+    // The same reason is told again when it comes back.
+    world.server.faults.refuse = Some(|| Refusal::StorageFull);
+    world.say("Anna", choir, "three");
+    world.deliver_all();
+    assert_eq!(world.people["Anna"].notices[3..], [told(full)]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn anna_signed_in() -> Write {
         standing: Standing::SignedIn,
         resume_counter: 0,
         receipts_since: Timestamp::default(),
+        hidden: false,
     }))
 }
 

@@ -24,6 +24,7 @@ fn account() -> AccountRow {
         standing: Standing::SignedIn,
         resume_counter: u64::MAX,
         receipts_since: Timestamp::from_millis(-1),
+        hidden: false,
     }
 }
 
@@ -47,6 +48,7 @@ fn account_comes_back_in_every_standing_and_with_every_kind_of_server() {
         },
         AccountRow { standing: Standing::MustReadFirst, administrator: false, ..base.clone() },
         AccountRow { standing: Standing::SignedOut, ..base.clone() },
+        AccountRow { hidden: true, ..base.clone() },
         AccountRow { server: ServerAddress::new("2001:db8::1", 1, tls).unwrap(), ..base.clone() },
         AccountRow {
             server: ServerAddress::new("localhost", 65_535, Transport::Plain).unwrap(),

@@ -55,6 +55,7 @@ pub(crate) struct Conversation {
 #[derive(Default)]
 struct Session {
     live: Option<(AccountId, DeviceId)>,
+    hidden: bool,
     sign_in: Option<(AwaitingClientFinal, AccountId)>,
     out: VecDeque<Bytes>,
 }
@@ -235,7 +236,14 @@ impl Server {
                 self.revoke(id("device", &revoke.device)?);
                 Ok(Answer::Done(wire::Done {}))
             }
-            Request::View(_) | Request::SetPresence(_) | Request::SetDisplayName(_) => {
+            Request::SetPresence(presence) => {
+                self.live(connection)?;
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.hidden = presence.hidden;
+                }
+                Ok(Answer::Done(wire::Done {}))
+            }
+            Request::View(_) | Request::SetDisplayName(_) => {
                 self.live(connection)?;
                 Ok(Answer::Done(wire::Done {}))
             }
@@ -243,6 +251,12 @@ impl Server {
                 Err(Refusal::UnknownRequest)
             }
         }
+    }
+
+    /// Whether an account has a session that is not hidden.
+    pub(crate) fn is_online(&self, account: AccountId) -> bool {
+        let mut sessions = self.sessions.values();
+        sessions.any(|of| of.live.is_some_and(|(live, _)| live == account) && !of.hidden)
     }
 
     /// Sends what was appended: to those who knew the conversation the entry, to others its state.

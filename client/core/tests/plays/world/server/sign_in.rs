@@ -179,6 +179,7 @@ impl Server {
             standing: Standing::MustReadFirst,
             resume_counter: 0,
             receipts_since: Timestamp::from_millis(0),
+            hidden: false,
         };
         let changes = tidings_client_core::ChangeSet {
             writes: vec![Write::PutAccount(Box::new(row))],
