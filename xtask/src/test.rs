@@ -19,7 +19,7 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "setup", is_slow: false, run: set_up },
     // Long before it is needed, so that a machine that lacks something says so at once.
     Step { name: "wasm setup", is_slow: true, run: setup::wasm },
@@ -30,6 +30,7 @@ const STEPS: [Step; 9] = [
     Step { name: "tests", is_slow: false, run: run_tests },
     Step { name: "wasm-check", is_slow: true, run: wasm_check::run },
     Step { name: "replay", is_slow: true, run: replay_some_lines },
+    Step { name: "naughty", is_slow: true, run: send_naughty_strings },
 ];
 
 /// What a step came to.
@@ -110,6 +111,12 @@ fn replay_some_lines() -> Result<()> {
     let day = command::workspace_root()?.join("testdata/ubuntu-irc/2006-06-01.txt");
     let arguments = [&day.to_string_lossy(), "--lines", "200", "--seed", "1"].map(str::to_owned);
     replay::run(&arguments)
+}
+
+/// Each naughty string as message, group name and display name: a few seconds.
+fn send_naughty_strings() -> Result<()> {
+    let strings = command::workspace_root()?.join("testdata/naughty-strings/blns.json");
+    replay::run(&["--naughty".to_owned(), strings.to_string_lossy().into_owned()])
 }
 
 #[cfg(test)]

@@ -28,16 +28,20 @@ mod verdict;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
+use tokio::time::timeout;
 
 use crate::day::Day;
 use crate::plan::{DURATION, DURATION_OF_BEGINNING, Pace, Plan};
 use crate::problems::Problems;
 use crate::score::Score;
 use crate::stage::{Kind, Stage};
+
+/// How long it may take until the first line can be said: a thousand sign-ups on a busy machine.
+const SET_UP_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Replays a day of a real chat through the real system.
 #[derive(Debug, Parser)]
@@ -119,7 +123,14 @@ async fn send_naughty_strings(file: &Path, keep: bool) -> Result<ExitCode> {
 }
 
 async fn replay(file: &Path, arguments: &Arguments) -> Result<ExitCode> {
-    let (plan, kind) = plan(file, arguments)?;
+    let (plan, kind) = match plan(file, arguments) {
+        Ok(planned) => planned,
+        Err(error) => {
+            eprintln!("replay: {error:#}");
+            println!("{}", Score::new(0, 0));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let folder = folder(arguments.keep)?;
     let problems = Problems::default();
     let mut score = Score::new(plan.members.len(), plan.lines.len());
@@ -167,7 +178,8 @@ async fn play_and_judge(
     score: &mut Score,
 ) -> Result<()> {
     eprintln!("replay: {} members, {} lines", plan.members.len(), plan.lines.len());
-    let mut stage = Arc::new(Stage::set_up(plan, kind, folder, problems).await?);
+    let setting_up = timeout(SET_UP_TIMEOUT, Stage::set_up(plan, kind, folder, problems)).await;
+    let mut stage = Arc::new(setting_up.context("the setting up does not end")??);
     eprintln!("replay: everybody is there");
     play::play(&stage).await;
     eprintln!("replay: all lines are handed over");
@@ -176,6 +188,7 @@ async fn play_and_judge(
     }
     score.reconnects = stage.reconnects();
     score.client_kills = stage.client_kills();
+    eprintln!("replay: {} orders were given to a next life", stage.repeats());
     Arc::get_mut(&mut stage).context("a part of the play does not end")?.tear_down().await;
     {
         let server = stage.server.lock().await;

@@ -1,6 +1,6 @@
 //! The day itself: the plan's steps, each at its time.
 //!
-//! Each member has an agent, which does that member's steps one after another: it does not hand over a
+//! Each member has an actor, which does that member's steps one after another: it does not hand over a
 //! line before the last one was answered *queued*, nor before an add has arrived. Faults are done
 //! beside them, at once.
 
@@ -29,11 +29,11 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) async fn play(stage: &Arc<Stage>) {
     let begun = Instant::now();
     let doing = Doing::default();
-    let mut agents = JoinSet::new();
+    let mut actors = JoinSet::new();
     let queues: Vec<mpsc::UnboundedSender<Act>> = (0..stage.plan.members.len())
         .map(|member| {
             let (queue, acts) = mpsc::unbounded_channel();
-            agents.spawn(act_for(Arc::clone(stage), member, acts, doing.clone()));
+            actors.spawn(act_for(Arc::clone(stage), member, acts, doing.clone()));
             queue
         })
         .collect();
@@ -64,7 +64,7 @@ pub(crate) async fn play(stage: &Arc<Stage>) {
     drop(queues);
     let standstill = doing.wait_for_standstill();
     let ending = async {
-        while agents.join_next().await.is_some() {}
+        while actors.join_next().await.is_some() {}
         while faults.join_next().await.is_some() {}
     };
     tokio::select! {
@@ -75,11 +75,11 @@ pub(crate) async fn play(stage: &Arc<Stage>) {
         let user_name = &stage.plan.members[*member].user_name;
         stage.problems.note(format!("{user_name}: not done in time: {act:?}"));
     }
-    agents.shutdown().await;
+    actors.shutdown().await;
     faults.shutdown().await;
 }
 
-/// What each agent is about, for those who are late.
+/// What each actor is about, for those who are late.
 #[derive(Clone, Default)]
 struct Doing {
     acts: Arc<Mutex<BTreeMap<usize, Act>>>,
@@ -107,7 +107,7 @@ impl Doing {
 }
 
 fn hand_over(queues: &[mpsc::UnboundedSender<Act>], member: usize, act: &Act) {
-    // The agent lives as long as its queue.
+    // The actor lives as long as its queue.
     let _ = queues[member].send(act.clone());
 }
 

@@ -8,14 +8,19 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::order::{Answer, Order, Request, Response, Standing};
 use crate::problems::Problems;
+
+/// How long a report may take: a killed process has to open its clients first.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A process, through all its lives. Clones are the same process.
 #[derive(Clone)]
@@ -31,6 +36,8 @@ struct Shared {
     /// Whom to open at a start: member, folder, and whether they connect.
     openings: Mutex<HashMap<usize, (String, bool)>>,
     kills: AtomicU64,
+    /// Orders that had to be given again, since the process died before it answered.
+    repeats: AtomicU64,
 }
 
 /// One life of the process.
@@ -52,6 +59,7 @@ impl Process {
             problems,
             openings: Mutex::default(),
             kills: AtomicU64::new(0),
+            repeats: AtomicU64::new(0),
         });
         let (publish, life) = watch::channel(None);
         let (killer, kills) = mpsc::unbounded_channel();
@@ -72,6 +80,7 @@ impl Process {
                 Ok(Answer::Failed { words }) => bail!("{words}"),
                 Ok(answer) => return Ok(answer),
                 Err(Died) => {
+                    self.shared.repeats.fetch_add(1, Ordering::Relaxed);
                     // The next life is another one than this.
                     life.wait_for(|next| !next.as_ref().is_some_and(|next| same(next, &current)))
                         .await?;
@@ -114,7 +123,8 @@ impl Process {
     /// # Errors
     /// A client has ended.
     pub(crate) async fn standings(&self) -> Result<Vec<Standing>> {
-        match self.ask(Order::Report).await? {
+        let report = timeout(REPORT_TIMEOUT, self.ask(Order::Report)).await;
+        match report.context("a process of clients does not answer")?? {
             Answer::Standings(standings) => Ok(standings),
             _ => Err(anyhow!("a report had another answer")),
         }
@@ -129,6 +139,11 @@ impl Process {
     /// How often it was killed.
     pub(crate) fn kills(&self) -> u64 {
         self.shared.kills.load(Ordering::Relaxed)
+    }
+
+    /// How many orders had to be given again.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.shared.repeats.load(Ordering::Relaxed)
     }
 }
 

@@ -151,6 +151,11 @@ impl Stage {
         self.processes.iter().map(Process::kills).sum()
     }
 
+    /// How many orders had to be given again, since a process died before it answered.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.processes.iter().map(Process::repeats).sum()
+    }
+
     async fn sign_up_everybody(&self, link: &InviteLink) -> Result<Vec<AccountId>> {
         let permits = Arc::new(Semaphore::new(SIGN_UPS_AT_ONCE));
         let mut tasks = JoinSet::new();
