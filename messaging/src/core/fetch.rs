@@ -99,7 +99,9 @@ impl Core {
             return self.reply(asker.origin, Err(Refusal::EpochChanged { epoch, since }));
         }
         let head = conversation.readable_head(&part.membership);
-        let known = fetch.checksum.filter(|_| part.membership.may_read(fetch.after));
+        // Behind a hidden span the page does not begin at the reader's cursor.
+        let is_comparable = hidden.is_none() && part.membership.may_read(fetch.after);
+        let known = fetch.checksum.filter(|_| is_comparable);
         let differs =
             known.zip(page.checksum_at_after).is_some_and(|(known, stored)| known != stored);
         if differs {

@@ -189,3 +189,23 @@ fn account_that_is_removed_while_it_loads_reads_no_further() {
     assert!(world.heard(kofi).is_empty());
     assert_eq!(world.read_text(kofi, CHOIR), ["*", "*"]);
 }
+
+#[test]
+fn whoever_comes_back_reads_on_behind_the_gap_with_the_checksum_of_the_leaving() {
+    let (mut world, sessions) = choir();
+    world.change(sessions[1], CHOIR, Change::Leave).expect("leaves");
+    let (epoch, items) = world.read_all(sessions[1], CHOIR).expect("may read");
+    let Some(LogItem::Entry(leaving)) = items.last().cloned() else { panic!("{items:?}") };
+    world.say(sessions[0], CHOIR, "unheard").expect("is accepted");
+    world.change(sessions[0], CHOIR, Change::Add(vec![KOFI.account()])).expect("is added");
+    let body = Request::Fetch {
+        conversation: CHOIR,
+        epoch: Some(epoch),
+        after: leaving.seq,
+        checksum: Some(leaving.checksum),
+        entries_max: 0,
+    };
+    let read = world.ask(sessions[1], body);
+    let Ok(Reply::Entries { items, .. }) = read else { panic!("{read:?}") };
+    assert!(matches!(items.as_slice(), [LogItem::Hidden(_), LogItem::Entry(_)]));
+}
