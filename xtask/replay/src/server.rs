@@ -164,6 +164,13 @@ impl Server {
         }
     }
 
+    /// The lines of its log that call for somebody to look. No fault of a replay is a reason for one.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let is_warning = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+        log.lines().filter(is_warning).map(str::to_owned).collect()
+    }
+
     /// How often it was killed.
     pub(crate) fn kills(&self) -> u64 {
         self.kills
@@ -303,6 +310,15 @@ mod tests {
         let link = "https://127.0.0.1:8443/#invite=aaaaaaaaaaaaaaaaaaaaaaaaaa";
         fs::write(folder.path().join("server/out"), format!("Hello:\n\n    {link}\n")).unwrap();
         assert_eq!(server.invite().await.unwrap().to_string(), link);
+    }
+
+    #[test]
+    fn warnings_and_errors_of_the_servers_log_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = prepare(folder.path(), "", 1);
+        let log = "2026  INFO run: listening\n2026  WARN core: the log begins a new epoch\n";
+        fs::write(folder.path().join("server/log"), log).unwrap();
+        assert_eq!(server.warnings(), ["2026  WARN core: the log begins a new epoch"]);
     }
 
     #[test]

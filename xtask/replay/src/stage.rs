@@ -342,8 +342,12 @@ impl Stage {
         if let Some(owner) = self.owner.take() {
             owner.close().await;
         }
-        if let Err(error) = self.server.lock().await.stop().await {
+        let mut server = self.server.lock().await;
+        if let Err(error) = server.stop().await {
             self.problems.note(format!("{error:#}"));
+        }
+        for warning in server.warnings() {
+            self.problems.note(format!("the server's log: {warning}"));
         }
     }
 }
