@@ -8,12 +8,15 @@
 mod accounts;
 mod appends;
 mod creations;
+mod devices;
+mod inboxes;
 mod model;
 mod queries;
 mod random;
 mod retention;
 mod rosters;
 mod scene;
+mod sealed;
 
 pub use model::ModelStore;
 pub use random::compare_with_model;
@@ -79,6 +82,9 @@ macro_rules! conformance_rules {
                 answer_carries_the_checksum_of_the_entry
                 retry_is_answered_with_the_first_seq
                 retry_with_other_bytes_says_so_and_the_first_ones_stand
+                retry_of_an_event_is_known_by_what_was_asked
+                message_and_event_under_one_id_differ
+                time_of_the_device_is_kept_as_it_came_and_decides_nothing
                 duplicates_within_a_batch_are_one_entry
                 message_id_in_another_log_is_taken
                 message_id_of_another_device_is_another_message
@@ -95,6 +101,7 @@ macro_rules! conformance_rules {
                 direct_conversation_is_made_once_from_both_sides
                 notes_to_self_are_made_once
                 repeated_creation_of_a_group_is_answered_with_its_first_entry
+                creation_under_a_used_id_says_whether_something_else_was_asked
                 group_of_others_does_not_answer_for_its_id
                 message_id_in_another_log_makes_no_conversation
                 accounts_of_the_first_members_exist
@@ -130,6 +137,11 @@ macro_rules! conformance_rules {
                 expiry_erases_the_longest_expired_first_up_to_its_bound
                 life_of_a_payload_may_reach_past_the_end_of_time
                 floor_never_goes_back_and_stops_at_the_head
+                old_entries_go_a_while_after_everybody_has_them
+                entry_that_a_member_lacks_is_kept_however_old
+                who_left_or_joined_later_holds_nothing_back
+                who_comes_back_holds_back_what_they_lacked_when_they_left
+                retention_goes_on_where_its_bounds_ended_it
                 log_goes_on_behind_its_floor
                 message_id_of_a_dropped_entry_is_free_again
                 renewed_epoch_keeps_the_entries
@@ -170,6 +182,51 @@ macro_rules! conformance_rules {
                 unknown_conversation_is_not_found
                 roster_tells_whether_a_message_is_in_its_log
                 roster_brings_the_profiles_that_exist
+            ]
+            sealed: [
+                sealed_conversation_begins_with_its_group
+                sealed_and_open_entries_do_not_mix
+                message_of_another_epoch_is_refused_with_the_present_one
+                commit_takes_the_group_to_its_next_epoch
+                of_two_commits_of_one_epoch_in_a_batch_the_first_wins
+                retry_is_answered_after_the_epoch_has_moved
+                membership_is_checked_before_the_group
+                commit_changes_the_roster_whatever_its_version
+                leave_is_kept_with_the_group_and_stays_in_its_epoch
+                messages_wait_until_those_who_left_are_removed
+                device_out_of_its_list_is_due_in_every_group
+                restart_begins_the_next_generation_with_what_it_adds
+                only_messages_are_erased
+                account_has_met_those_of_its_conversations
+            ]
+            inboxes: [
+                welcome_reaches_the_inbox_of_each_joiner
+                relaying_a_welcome_twice_brings_one_item
+                welcomes_of_one_commit_are_kept_until_the_last_joiner_has_theirs
+                welcome_for_a_revoked_device_goes_nowhere
+                message_to_a_device_comes_once
+                message_goes_to_devices_of_the_account_alone
+                inbox_is_full_at_its_count
+                acknowledged_items_are_gone_and_places_go_on
+                inbox_pages_end_at_their_count_and_size
+            ]
+            devices: [
+                device_list_grows_at_its_end
+                device_list_that_differs_or_has_a_gap_is_a_conflict
+                new_identity_begins_behind_the_list_that_was_seen
+                device_lists_come_beyond_what_is_known
+                device_that_leaves_the_list_is_revoked
+                key_packages_are_given_away_once_oldest_first
+                package_that_is_or_was_there_is_skipped
+                stock_of_key_packages_is_limited
+                last_resort_is_given_when_the_stock_is_empty_and_stays
+                replaced_stock_is_gone_with_its_last_resort
+                repeated_claim_gets_the_same_for_a_day
+                claimer_and_revoked_devices_give_no_package
+                account_log_keeps_the_latest_value_of_each_key
+                dropped_key_keeps_its_place
+                keys_of_an_account_log_are_limited
+                pages_of_an_account_log_end_at_their_count_and_size
             ]
         }
     };

@@ -8,10 +8,17 @@
 
 mod account;
 mod append;
+mod asked;
 mod change;
+mod create;
+mod device;
 mod fetch;
+mod handshake;
+mod heads;
 mod memory;
+mod pace;
 mod presence;
+mod published;
 mod receipt;
 mod resume;
 mod throttle;
@@ -22,13 +29,14 @@ use std::time::Duration;
 
 use tidings_model::{AccountId, ConversationId, DeviceId, Monotonic, Now, Refusal};
 
+use crate::group::{Judge, Judged};
 use crate::limits::{Limits, PENDING_BYTES_MAX};
 use crate::request::{CloseReason, Event, PeerNetwork, Reply, Request, RequestId, SessionId};
 use crate::store::{Answer, Operation, Outcome, Query, ReadFailure};
 
 use memory::{Load, Memory};
 use throttle::{SignInFailures, TokenBucket};
-use upkeep::Timer;
+use upkeep::{FIRST_CONVERSATION, Timer};
 
 /// Names an operation or a query on its way to the store and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,10 +51,15 @@ pub struct Configuration {
     pub invite_required: bool,
     /// Whether everybody may invite, or administrators only.
     pub everybody_invites: bool,
+    /// How long entries are kept; `None`: for ever. Those that a member has not acknowledged are kept
+    /// longer, others at least [`crate::limits::ACKNOWLEDGED_KEPT`] after they all have.
+    pub retention: Option<Duration>,
 }
 
 /// What a driver carries out, in the order in which [`Core::poll_effect`] gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// An allocation for each operation would cost more than the moves: the queue is emptied at each step.
+#[allow(clippy::large_enum_variant)]
 pub enum Effect {
     /// Hand an operation to the writer, in this order; its outcome goes to
     /// [`Core::handle_outcome`]. A batch that failed because the disk is full gives `STORAGE_FULL` for
@@ -54,6 +67,9 @@ pub enum Effect {
     Apply(Ticket, Operation),
     /// Hand a query to a reader, in any order; its answer goes to [`Core::handle_answer`].
     Read(Ticket, Query),
+    /// Let an observer judge, in this order for each conversation and account; what comes out goes to
+    /// [`Core::handle_judged`].
+    Judge(Ticket, Box<Judge>),
     /// Answer a request.
     Reply(SessionId, RequestId, Result<Reply, Refusal>),
     /// Tell a session.
@@ -120,6 +136,8 @@ pub struct Core {
 struct Session {
     peer: PeerNetwork,
     bucket: TokenBucket,
+    /// As its app has measured it.
+    round_trip: Option<Duration>,
     /// The device whose resume is on its way; a revocation meanwhile clears it.
     resuming: Option<DeviceId>,
     live: Option<LiveSession>,
@@ -161,8 +179,11 @@ struct Waiting {
 enum Then {
     Account(account::AccountStep),
     Resume(resume::ResumeStep),
+    Create(create::CreateStep),
     Append(append::AppendStep),
     Change(change::ChangeStep),
+    Handshake(handshake::HandshakeStep),
+    Device(device::DeviceStep),
     Fetch(fetch::FetchStep),
     Upkeep(upkeep::UpkeepStep),
 }
@@ -186,10 +207,12 @@ impl Core {
         }
     }
 
-    /// Takes up what an earlier run left: effects that were not relayed, payloads that have expired.
+    /// Takes up what an earlier run left: effects that were not relayed, payloads that have expired,
+    /// entries past their retention.
     pub fn handle_start(&mut self, now: Now) {
         self.relay();
         self.sweep_expired(now);
+        self.sweep_retained(now, FIRST_CONVERSATION);
     }
 
     /// A door has a new connection.
@@ -197,7 +220,8 @@ impl Core {
         let limits = &self.configuration.limits;
         let bucket =
             TokenBucket::full(limits.messages_per_second, limits.messages_burst, now.monotonic);
-        self.sessions.insert(session, Session { peer, bucket, resuming: None, live: None });
+        let state = Session { peer, bucket, round_trip: None, resuming: None, live: None };
+        self.sessions.insert(session, state);
     }
 
     /// A door's connection is gone. Requests of it that are on their way still take effect.
@@ -239,13 +263,33 @@ impl Core {
 
     fn handle_live_request(&mut self, now: Now, entropy: [u8; 32], asker: Asker, body: Request) {
         match body {
-            Request::Create { conversation, kind, name, members, message_id } => {
-                let act = append::NewConversation { conversation, kind, name, members, message_id };
+            Request::Create { conversation, kind, name, members, message_id, group } => {
+                let act = create::NewConversation {
+                    conversation,
+                    kind,
+                    name,
+                    members,
+                    message_id,
+                    group,
+                };
                 self.create(now, entropy, asker, act);
             }
-            Request::Send { conversation, message_id, payload, expires_after_ms } => {
-                let message =
-                    append::Message { conversation, message_id, payload, expires_after_ms };
+            Request::Send {
+                conversation,
+                message_id,
+                payload,
+                expires_after_ms,
+                sealed_in,
+                client_time,
+            } => {
+                let message = append::Message {
+                    conversation,
+                    message_id,
+                    payload,
+                    expires_after_ms,
+                    sealed_in,
+                    client_time,
+                };
                 self.send(now, asker, message);
             }
             Request::Change { conversation, message_id, act } => {
@@ -261,20 +305,29 @@ impl Core {
             Request::CreateInvite(invite) => self.create_invite(now, asker, invite),
             Request::ListDevices => self.list_devices(asker),
             Request::RevokeDevice(device) => self.revoke_device(asker, device),
-            Request::Tail => {
-                let sum = self.memory.sum_of_heads(asker.account);
-                self.reply(asker.origin, Ok(Reply::Tail(sum)));
+            Request::Tail { round_trip } => self.tail(asker, round_trip),
+            Request::Commit(ref commit) => {
+                let conversation = commit.conversation;
+                self.with_part(now, entropy, asker, conversation, body);
             }
             Request::Fetch { conversation, .. }
             | Request::Acknowledge { conversation, .. }
             | Request::Typing { conversation, .. }
-            | Request::View { conversation, .. } => {
-                if self.memory.has_part(asker.account, conversation) {
-                    self.handle_part_request(now, entropy, asker, body);
-                } else {
-                    self.adopt(asker.account, conversation, Some((asker.origin, entropy, body)));
-                }
+            | Request::View { conversation, .. }
+            | Request::Leave { conversation, .. }
+            | Request::Restart { conversation, .. }
+            | Request::FetchGroup { conversation } => {
+                self.with_part(now, entropy, asker, conversation, body);
             }
+            Request::PublishDeviceList { .. }
+            | Request::FetchDeviceLists(_)
+            | Request::PublishKeyPackages { .. }
+            | Request::ClaimKeyPackages { .. }
+            | Request::FetchInbox { .. }
+            | Request::AcknowledgeInbox { .. }
+            | Request::SendToDevice { .. }
+            | Request::PutAccountValue { .. }
+            | Request::FetchAccountValues { .. } => self.handle_device_request(now, asker, body),
             Request::SignUp { .. }
             | Request::FindVerifier { .. }
             | Request::SignInFailed { .. }
@@ -283,6 +336,31 @@ impl Core {
                 self.reply(asker.origin, Err(Refusal::NothingToChange));
             }
         }
+    }
+
+    /// Goes on with a request once its conversation is in memory as a part of the asker's.
+    fn with_part(
+        &mut self,
+        now: Now,
+        entropy: [u8; 32],
+        asker: Asker,
+        conversation: ConversationId,
+        body: Request,
+    ) {
+        if self.memory.has_part(asker.account, conversation) {
+            self.handle_part_request(now, entropy, asker, body);
+        } else {
+            self.adopt(asker.account, conversation, Some((asker.origin, entropy, body)));
+        }
+    }
+
+    fn tail(&mut self, asker: Asker, round_trip: Option<Duration>) {
+        if let (Some(session), Some(_)) = (self.sessions.get_mut(&asker.origin.session), round_trip)
+        {
+            session.round_trip = round_trip;
+        }
+        let sum = self.memory.sum_of_heads(asker.account);
+        self.reply(asker.origin, Ok(Reply::Tail(sum)));
     }
 
     /// Requests about a conversation that is in memory as a part of the asker's.
@@ -299,6 +377,14 @@ impl Core {
                 self.typing(now, asker, conversation, typing);
             }
             Request::View { conversation, open } => self.view(asker, conversation, open),
+            Request::Commit(commit) => self.commit(now, asker, *commit),
+            Request::Leave { conversation, message_id, payload } => {
+                self.leave(now, asker, conversation, message_id, payload);
+            }
+            Request::Restart { conversation, message_id, group } => {
+                self.restart(now, asker, conversation, message_id, group);
+            }
+            Request::FetchGroup { conversation } => self.fetch_group(asker, conversation),
             _ => self.reply(asker.origin, Err(Refusal::NotFound)),
         }
     }
@@ -309,8 +395,11 @@ impl Core {
         match then {
             Then::Account(step) => self.account_applied(now, step, outcome),
             Then::Resume(step) => self.resume_applied(now, step, outcome),
+            Then::Create(step) => self.create_applied(step, outcome),
             Then::Append(step) => self.append_applied(now, step, outcome),
             Then::Change(step) => self.change_applied(now, step, outcome),
+            Then::Handshake(step) => self.handshake_applied(now, step, outcome),
+            Then::Device(step) => self.device_applied(now, step, outcome),
             Then::Fetch(step) => self.fetch_applied(step, outcome),
             Then::Upkeep(step) => self.upkeep_applied(now, step, outcome),
         }
@@ -327,10 +416,28 @@ impl Core {
         match then {
             Then::Account(step) => self.account_answered(now, step, answer),
             Then::Resume(step) => self.resume_answered(now, step, load, answer),
-            Then::Append(step) => self.append_answered(step, answer),
+            Then::Create(step) => self.create_answered(step, answer),
+            // Nothing is read on the way of a message.
+            Then::Append(step) => self.reply(step.origin(), Err(Refusal::Unavailable)),
             Then::Change(step) => self.change_answered(now, step, answer),
+            Then::Handshake(step) => self.handshake_answered(step, answer),
+            Then::Device(step) => self.device_answered(now, step, answer),
             Then::Fetch(step) => self.fetch_answered(now, step, answer),
             Then::Upkeep(step) => self.upkeep_answered(step, answer),
+        }
+    }
+
+    /// An observer has judged.
+    pub fn handle_judged(&mut self, now: Now, ticket: Ticket, judged: Result<Judged, Refusal>) {
+        match self.take_waiting(ticket) {
+            Some(Then::Create(step)) => self.create_judged(step, judged),
+            Some(Then::Handshake(step)) => self.handshake_judged(now, step, judged),
+            Some(Then::Device(device::DeviceStep::Published(step))) => match judged {
+                Ok(judged) => self.published_judged(now, step, judged),
+                Err(refusal) => self.reply(step.origin(), Err(refusal)),
+            },
+            // Nothing else is judged.
+            Some(_) | None => {}
         }
     }
 
@@ -346,6 +453,7 @@ impl Core {
                     self.publish_receipt(now, conversation, account);
                 }
                 Timer::Expiry => self.sweep_expired(now),
+                Timer::Retention(from) => self.sweep_retained(now, from),
                 Timer::Relay => self.relay(),
             }
         }
@@ -402,6 +510,11 @@ impl Core {
         ticket
     }
 
+    fn judge(&mut self, judge: Judge, bytes: usize, then: Then) {
+        let ticket = self.wait(bytes, then);
+        self.effects.push_back(Effect::Judge(ticket, Box::new(judge)));
+    }
+
     fn wait(&mut self, payload_bytes: usize, then: Then) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
@@ -429,8 +542,11 @@ impl Core {
         let origin = match &then {
             Then::Account(step) => step.origin(),
             Then::Resume(step) => step.origin(),
-            Then::Append(step) => step.origin(),
+            Then::Create(step) => Some(step.origin()),
+            Then::Append(step) => Some(step.origin()),
             Then::Change(step) => Some(step.origin()),
+            Then::Handshake(step) => Some(step.origin()),
+            Then::Device(step) => Some(step.origin()),
             Then::Fetch(step) => step.origin(),
             Then::Upkeep(_) => {
                 self.retry_relay(now);

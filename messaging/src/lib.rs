@@ -7,6 +7,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod core;
+pub mod group;
 pub mod limits;
 pub mod request;
 pub mod store;

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_model::{
-    AccountId, Checksum, ConversationId, ConversationKind, Cursor, DeviceId, Entry, Hidden,
-    LogEpoch, MessageId, Range, Role, Seq, Timestamp,
+    AccountId, Checksum, ConversationId, ConversationKind, Cursor, DeviceId, Entry, GroupEpoch,
+    Hidden, LogEpoch, MessageId, Range, Role, Seq, Timestamp,
 };
 
+use crate::group::PublicState;
 use crate::store::{
-    Appended, DeviceRecord, InviteHash, Marks, NewAccount, NewDevice, Profile, TokenHash, Verifier,
+    AccountValuePage, Appended, ClaimedKeyPackage, DeviceHeads, DeviceRecord, GroupAnswer,
+    InboxPage, InviteHash, ListPart, Marks, NewAccount, NewDevice, Profile, TokenHash, Verifier,
 };
 
 /// Names a connection of a door, live or not yet; drawn by the driver, never used twice in a run.
@@ -80,6 +82,8 @@ pub enum Request {
         members: Vec<AccountId>,
         /// Names the act.
         message_id: MessageId,
+        /// Of a sealed conversation: its group, with the sender's device alone in it.
+        group: Option<PublicState>,
     },
     /// Appends a message. → [`Reply::Accepted`]
     Send {
@@ -91,6 +95,11 @@ pub enum Request {
         payload: Bytes,
         /// Life of the payload, in milliseconds.
         expires_after_ms: Option<u64>,
+        /// Of a sealed message: the epoch that it was sealed in, read from its header. The door has
+        /// compared group and message id in the header with the other fields.
+        sealed_in: Option<GroupEpoch>,
+        /// When the device took the message, by its own clock; whatever it says, it is only a hint.
+        client_time: Option<Timestamp>,
     },
     /// Changes members, roles or the name. → [`Reply::Accepted`]
     Change {
@@ -174,7 +183,113 @@ pub enum Request {
     /// Revokes a device of the account. → [`Reply::Done`], then its sessions are closed.
     RevokeDevice(DeviceId),
     /// Asks for the sum of heads, to find a lost last event. → [`Reply::Tail`]
-    Tail,
+    Tail {
+        /// The connection's round trip as its app has measured it.
+        round_trip: Option<Duration>,
+    },
+
+    /// Appends a Commit. → [`Reply::Accepted`]
+    Commit(Box<NewCommit>),
+    /// Appends an account's signed leave. → [`Reply::Accepted`]
+    Leave {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Names the act.
+        message_id: MessageId,
+        /// The signed leave.
+        payload: Bytes,
+    },
+    /// Begins a conversation's group anew. → [`Reply::Accepted`]
+    Restart {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Names the act.
+        message_id: MessageId,
+        /// The group.
+        group: PublicState,
+    },
+    /// Asks for what an external Commit needs. → [`Reply::Group`]
+    FetchGroup {
+        /// The conversation.
+        conversation: ConversationId,
+    },
+    /// Publishes entries of the account's device list. → [`Reply::Done`]
+    PublishDeviceList {
+        /// Index of the first.
+        from: u32,
+        /// The entries.
+        entries: Vec<Bytes>,
+        /// Whether a new identity begins.
+        begins_anew: bool,
+    },
+    /// Asks for device lists beyond `(account, identity, entries)`. → [`Reply::DeviceLists`]
+    FetchDeviceLists(Vec<(AccountId, u32, u32)>),
+    /// Publishes key packages. → [`Reply::KeyPackageStock`]
+    PublishKeyPackages {
+        /// The packages.
+        packages: Vec<Bytes>,
+        /// The last resort.
+        last_resort: Option<Bytes>,
+        /// Whether the stock is dropped first.
+        replace: bool,
+    },
+    /// Takes a key package of each device of some accounts. → [`Reply::KeyPackages`]
+    ClaimKeyPackages {
+        /// Names the claim.
+        request: MessageId,
+        /// Whose.
+        accounts: Vec<AccountId>,
+    },
+    /// Reads the device's inbox. → [`Reply::Inbox`]
+    FetchInbox {
+        /// Before the first item.
+        after: u64,
+    },
+    /// Drops items of the device's inbox. → [`Reply::Done`]
+    AcknowledgeInbox {
+        /// The last one.
+        up_to: u64,
+    },
+    /// Puts something into the inbox of another device of the account. → [`Reply::Done`]
+    SendToDevice {
+        /// The device.
+        device: DeviceId,
+        /// Names the message.
+        message_id: MessageId,
+        /// The payload.
+        payload: Bytes,
+    },
+    /// Sets a value of the account log. → [`Reply::AccountValuePut`]
+    PutAccountValue {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+    },
+    /// Reads the account log. → [`Reply::AccountValues`]
+    FetchAccountValues {
+        /// Before the first.
+        after: u64,
+    },
+}
+
+/// A Commit on its way to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCommit {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its message id.
+    pub message_id: MessageId,
+    /// The epoch that it was made in, read from its header.
+    pub made_in: GroupEpoch,
+    /// The Commit.
+    pub commit: Bytes,
+    /// The GroupInfo of the epoch that it makes.
+    pub group_info: Bytes,
+    /// The Welcome; empty: none.
+    pub welcome: Bytes,
+    /// Whom it adds.
+    pub joiners: Vec<(AccountId, DeviceId)>,
 }
 
 /// What a device brings to a resume.
@@ -264,6 +379,25 @@ pub enum Reply {
     },
     /// The account's devices.
     Devices(Vec<DeviceRecord>),
+    /// What an external Commit needs.
+    Group {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The group, the log's epoch and head.
+        answer: Box<GroupAnswer>,
+    },
+    /// Device lists.
+    DeviceLists(Vec<ListPart>),
+    /// The device's stock of key packages.
+    KeyPackageStock(usize),
+    /// Key packages that were handed out.
+    KeyPackages(Vec<ClaimedKeyPackage>),
+    /// A part of the device's inbox.
+    Inbox(InboxPage),
+    /// The value's place in the account log.
+    AccountValuePut(u64),
+    /// A part of the account log.
+    AccountValues(AccountValuePage),
     /// Sum over the account's conversations of the last seq that it may read, wrapping.
     Tail(u64),
 }
@@ -281,6 +415,8 @@ pub struct Resumed {
     pub conversations: Vec<ConversationState>,
     /// More of them follow in events.
     pub more: bool,
+    /// What else waits for the device.
+    pub heads: DeviceHeads,
 }
 
 /// An item of a log as one account may see it.
@@ -345,6 +481,8 @@ pub struct ConversationState {
     pub partner: Option<Profile>,
     /// Watermarks, in a conversation with few members.
     pub receipts: Vec<(AccountId, Marks)>,
+    /// Of a sealed conversation: where its group stands.
+    pub group: Option<GroupEpoch>,
 }
 
 /// What a session hears unasked.
@@ -399,6 +537,30 @@ pub enum Event {
         revoked: bool,
         /// When.
         time: Timestamp,
+    },
+    /// Something is new in the device's inbox.
+    InboxChanged {
+        /// The last item.
+        head: u64,
+    },
+    /// The device list of the account, or of a direct partner, has grown.
+    DeviceListChanged {
+        /// Whose.
+        account: AccountId,
+        /// Number of the present identity.
+        identity: u32,
+        /// Its entries.
+        entries: u32,
+    },
+    /// The account log has grown.
+    AccountLogChanged {
+        /// The last seq.
+        head: u64,
+    },
+    /// The device's stock of key packages has fallen to a third.
+    KeyPackagesLow {
+        /// What is left.
+        left: usize,
     },
     /// The server stops soon.
     GoingAway {

@@ -11,6 +11,7 @@
 //! roster's version. Who may do what is the core's decision.
 
 mod account;
+mod group;
 mod log;
 mod outbox;
 
@@ -18,13 +19,19 @@ pub use account::{
     AccountOperation, AccountQuery, AccountRecord, DeviceRecord, InviteHash, NewAccount, NewDevice,
     Profile, TokenHash, Verifier,
 };
+pub use group::{
+    AccountValue, AccountValuePage, ClaimedKeyPackage, DeviceApplied, DeviceHeads, DeviceOperation,
+    DeviceQuery, GroupAnswer, GroupChange, GroupRecord, GroupStep, InboxContent, InboxItem,
+    InboxPage, ListPart, NewWelcome,
+};
 pub use log::{
     Append, Appended, ConversationRecord, Create, EntryPage, LogOperation, LogQuery, MemberRecord,
-    Membership, MembershipRecord, NewEntry, Receipt, RosterAct, RosterChange, RosterRecord,
+    Membership, MembershipRecord, NewEntry, Receipt, Retain, Retry, RosterAct, RosterChange,
+    RosterRecord,
 };
 pub use outbox::{Effect, OutboxOperation, OutboxRow};
 
-use tidings_model::{ConversationId, LogEpoch, Refusal, Seq, Timestamp};
+use tidings_model::{AccountId, ConversationId, LogEpoch, Refusal, Seq, Timestamp};
 
 /// A change, as a plain value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +40,8 @@ pub enum Operation {
     Log(LogOperation),
     /// Of accounts, devices and invites.
     Account(AccountOperation),
+    /// Of what devices publish and get: device lists, key packages, inboxes, account logs.
+    Device(DeviceOperation),
     /// Of the effects that one log has on another.
     Outbox(OutboxOperation),
 }
@@ -61,8 +70,15 @@ pub enum Applied {
         /// The device runs on an old copy of its data.
         restored: bool,
     },
+    /// A [`DeviceOperation`] that has something to say.
+    Device(DeviceApplied),
     /// `RenewEpoch`, `RenewAllEpochs`: how many logs have a new epoch.
     Renewed(u64),
+    /// `Retain`: where to go on.
+    Retained {
+        /// The first log that the bounds left over; `None`: all were seen.
+        next: Option<ConversationId>,
+    },
 }
 
 /// Why an operation was not applied. Its neighbours in the batch are not affected.
@@ -86,6 +102,8 @@ pub enum Query {
     Log(LogQuery),
     /// Of accounts, devices and invites.
     Account(AccountQuery),
+    /// Of what devices publish and get.
+    Device(DeviceQuery),
     /// Effects that are not relayed yet, oldest first, at most this many.
     Outbox {
         /// At most this many rows.
@@ -102,6 +120,18 @@ pub enum Answer {
     Roster(Option<Box<RosterRecord>>),
     /// `LogQuery::Entries`.
     Entries(EntryPage),
+    /// `LogQuery::Group`; `None`: there is no such conversation, or it is open.
+    Group(Option<Box<GroupAnswer>>),
+    /// `LogQuery::Met`.
+    Met(Vec<AccountId>),
+    /// `DeviceQuery::DeviceLists`.
+    DeviceLists(Vec<ListPart>),
+    /// `DeviceQuery::Inbox`.
+    Inbox(InboxPage),
+    /// `DeviceQuery::AccountValues`.
+    AccountValues(AccountValuePage),
+    /// `DeviceQuery::Heads`.
+    Heads(DeviceHeads),
     /// `AccountQuery::ByName`, `AccountQuery::ById`.
     Account(Option<Box<AccountRecord>>),
     /// `AccountQuery::Profiles`: those that exist.

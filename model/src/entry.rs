@@ -129,6 +129,26 @@ pub enum HiddenReason {
     Trimmed = 2,
 }
 
+/// Where a sealed conversation's group stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupEpoch {
+    /// Which of the conversation's groups, from 1: each restart begins the next.
+    pub generation: u32,
+    /// The group's epoch (RFC 9420 §8).
+    pub epoch: u64,
+}
+
+impl GroupEpoch {
+    /// A conversation's first group, as its maker has just made it.
+    pub const FIRST: Self = Self { generation: 1, epoch: 0 };
+
+    /// The epoch behind this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self { generation: self.generation, epoch: self.epoch + 1 }
+    }
+}
+
 /// What an entry carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -137,6 +157,10 @@ pub enum EntryKind {
     Message = 1,
     /// A [`crate::ConversationEvent`] of the server's.
     Event = 2,
+    /// A Commit of a sealed conversation's group (RFC 9420 §12.4).
+    Commit = 3,
+    /// An account's signed leave from a sealed conversation.
+    Leave = 4,
 }
 
 impl EntryKind {
@@ -145,6 +169,8 @@ impl EntryKind {
         match number {
             1 => Some(Self::Message),
             2 => Some(Self::Event),
+            3 => Some(Self::Commit),
+            4 => Some(Self::Leave),
             _ => None,
         }
     }
@@ -163,6 +189,9 @@ pub struct Entry {
     pub message_id: MessageId,
     /// The server's time; never earlier than that of the entry before.
     pub time: Timestamp,
+    /// When the sender's device took the message, by its own clock: a hint for people, as wrong as that
+    /// clock. Nothing is decided by it, and no checksum covers it.
+    pub client_time: Option<Timestamp>,
     /// What the payload is.
     pub kind: EntryKind,
     /// Empty once erased.

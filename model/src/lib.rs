@@ -16,7 +16,9 @@ pub mod refusal;
 pub mod role;
 pub mod time;
 
-pub use entry::{Checksum, Cursor, Entry, EntryKind, Hidden, HiddenReason, LogEpoch, Range, Seq};
+pub use entry::{
+    Checksum, Cursor, Entry, EntryKind, GroupEpoch, Hidden, HiddenReason, LogEpoch, Range, Seq,
+};
 pub use event::ConversationEvent;
 pub use id::{AccountId, ConversationId, DeviceId, IdError, MessageId};
 pub use refusal::Refusal;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{ConversationId, LogEpoch, Seq};
+use crate::{AccountId, ConversationId, GroupEpoch, LogEpoch, Seq};
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,6 +189,93 @@ pub enum Refusal {
     /// The server stops, or cannot reach what it needs.
     #[error("the server cannot do this just now: try again")]
     Unavailable,
+    /// It was made in another epoch than the group's present one.
+    #[error("the group is in epoch {} of generation {}: read the log and do it again", place.epoch, place.generation)]
+    EpochConflict {
+        /// Where the group stands.
+        place: GroupEpoch,
+    },
+    /// A Commit comes too soon after another.
+    #[error("the group has just changed: send the same again a little later")]
+    CommitBusy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Devices of accounts that have left, or revoked devices, are still in the group.
+    #[error("a Commit has to remove those who have gone first")]
+    CommitRequired {
+        /// The accounts whose devices are to be removed.
+        to_remove: Vec<AccountId>,
+    },
+    /// A Commit, or the beginning of a group, breaks a rule.
+    #[error("the Commit is not allowed: {reason}")]
+    CommitRefused {
+        /// Which one.
+        reason: String,
+    },
+    /// An open entry for a sealed conversation, or the other way round.
+    #[error("the conversation is {}: send what fits it", if *.sealed { "sealed" } else { "open" })]
+    WrongSealing {
+        /// Whether the conversation is sealed.
+        sealed: bool,
+    },
+    /// A group was restarted a short while ago.
+    #[error("the group was restarted a short while ago: wait")]
+    RestartTooSoon {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The device list has other entries than the new ones were made for.
+    #[error("the device list has {entries} entries under identity {identity}: fetch it first")]
+    DeviceListConflict {
+        /// Number of the present identity.
+        identity: u32,
+        /// Its entries.
+        entries: u32,
+    },
+    /// An entry of a device list is not valid.
+    #[error("the device list is not valid: {reason}")]
+    DeviceListRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The account's device list does not cover the device.
+    #[error("the account's device list does not cover this device: link it first")]
+    DeviceNotListed,
+    /// A key package is not valid.
+    #[error("key package {index} is not valid: {reason}")]
+    KeyPackageRefused {
+        /// Its place in the request.
+        index: usize,
+        /// Why.
+        reason: String,
+    },
+    /// Over `key_packages_per_device`.
+    #[error("a device has at most {max} key packages")]
+    TooManyKeyPackages {
+        /// Key packages.
+        max: u64,
+    },
+    /// Over `claims_per_minute` or `claims_per_day`.
+    #[error("more than {max} claims of key packages: wait")]
+    ClaimsExhausted {
+        /// Claims.
+        max: u64,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Over `inbox_items`.
+    #[error("the device's inbox holds {max} items already: it has to come online first")]
+    InboxFull {
+        /// Items.
+        max: u64,
+    },
+    /// Over `account_log_keys`.
+    #[error("an account log has at most {max} keys")]
+    AccountLogFull {
+        /// Keys.
+        max: u64,
+    },
 }
 
 /// A limit that was hit, by the name that the documentation gives it.
@@ -240,6 +327,20 @@ impl Refusal {
             Self::StorageFull => 34,
             Self::Overloaded { .. } => 35,
             Self::Unavailable => 36,
+            Self::EpochConflict { .. } => 37,
+            Self::CommitBusy { .. } => 38,
+            Self::CommitRequired { .. } => 39,
+            Self::CommitRefused { .. } => 40,
+            Self::WrongSealing { .. } => 41,
+            Self::RestartTooSoon { .. } => 42,
+            Self::DeviceListConflict { .. } => 43,
+            Self::DeviceListRefused { .. } => 44,
+            Self::DeviceNotListed => 45,
+            Self::KeyPackageRefused { .. } => 46,
+            Self::TooManyKeyPackages { .. } => 47,
+            Self::ClaimsExhausted { .. } => 48,
+            Self::InboxFull { .. } => 49,
+            Self::AccountLogFull { .. } => 50,
         }
     }
 
@@ -282,6 +383,20 @@ impl Refusal {
             Self::StorageFull => "STORAGE_FULL",
             Self::Overloaded { .. } => "OVERLOADED",
             Self::Unavailable => "UNAVAILABLE",
+            Self::EpochConflict { .. } => "EPOCH_CONFLICT",
+            Self::CommitBusy { .. } => "COMMIT_BUSY",
+            Self::CommitRequired { .. } => "COMMIT_REQUIRED",
+            Self::CommitRefused { .. } => "COMMIT_REFUSED",
+            Self::WrongSealing { .. } => "WRONG_SEALING",
+            Self::RestartTooSoon { .. } => "RESTART_TOO_SOON",
+            Self::DeviceListConflict { .. } => "DEVICE_LIST_CONFLICT",
+            Self::DeviceListRefused { .. } => "DEVICE_LIST_REFUSED",
+            Self::DeviceNotListed => "DEVICE_NOT_LISTED",
+            Self::KeyPackageRefused { .. } => "KEY_PACKAGE_REFUSED",
+            Self::TooManyKeyPackages { .. } => "TOO_MANY_KEY_PACKAGES",
+            Self::ClaimsExhausted { .. } => "CLAIMS_EXHAUSTED",
+            Self::InboxFull { .. } => "INBOX_FULL",
+            Self::AccountLogFull { .. } => "ACCOUNT_LOG_FULL",
         }
     }
 
@@ -293,6 +408,10 @@ impl Refusal {
                 | Self::RateLimited { .. }
                 | Self::SignInThrottled { .. }
                 | Self::LookUpsExhausted { .. }
+                | Self::CommitBusy { .. }
+                | Self::RestartTooSoon { .. }
+                | Self::ClaimsExhausted { .. }
+                | Self::InboxFull { .. }
                 | Self::StorageFull
                 | Self::Overloaded { .. }
                 | Self::Unavailable
@@ -305,6 +424,9 @@ impl Refusal {
             Self::RateLimited { retry_after, .. }
             | Self::SignInThrottled { retry_after, .. }
             | Self::LookUpsExhausted { retry_after, .. }
+            | Self::CommitBusy { retry_after }
+            | Self::RestartTooSoon { retry_after }
+            | Self::ClaimsExhausted { retry_after, .. }
             | Self::Overloaded { retry_after } => Some(*retry_after),
             _ => None,
         }
@@ -325,6 +447,10 @@ impl Refusal {
             Self::RateLimited { max, .. } => ("messages_per_second", *max),
             Self::SignInThrottled { max, .. } => ("sign_in_failures_per_minute", *max),
             Self::LookUpsExhausted { max, .. } => ("look_ups_per_minute", *max),
+            Self::TooManyKeyPackages { max } => ("key_packages_per_device", *max),
+            Self::ClaimsExhausted { max, .. } => ("claims_per_minute", *max),
+            Self::InboxFull { max } => ("inbox_items", *max),
+            Self::AccountLogFull { max } => ("account_log_keys", *max),
             _ => return None,
         };
         Some(LimitHit { name, value })

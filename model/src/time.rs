@@ -28,6 +28,13 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// The point a span earlier; the beginning of time when it does not fit.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// The span since an earlier point; zero when `earlier` is later, since clocks jump.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -1,6 +1,6 @@
 //! The thread that owns the core: one channel of inputs, and the carrying out of effects. Operations go
-//! to the group commit, queries to the readers, answers and events to the sessions. It decides nothing
-//! about conversations.
+//! to the group commit, queries to the readers, what is to be judged to the observer of groups, answers
+//! and events to the sessions. It decides nothing about conversations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tidings_backend_sqlite::group_commit::{Committed, GroupCommit};
 use tidings_backend_sqlite::reader_pool::ReaderPool;
 use tidings_backend_sqlite::{SqliteReader, SqliteWriter, SubmitError};
 use tidings_door_app::{CorePort, SessionInput};
+use tidings_messaging::group::{Judged, Observer};
 use tidings_messaging::request::{PeerNetwork, RequestId, SessionId};
 use tidings_messaging::store::{Answer, Outcome, ReadFailure, Rejection};
 use tidings_messaging::{Configuration, Core, Effect, Report, Request, Ticket};
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 use crate::clock::{Clocks, entropy};
 use crate::limits::{CLOSE_TIMEOUT, FINISH_TIMEOUT, INPUTS_AT_ONCE, OBSERVE_INTERVAL};
 use crate::metrics::Metrics;
+use crate::observer_thread::ObserverThread;
 
 /// What the thread is told.
 enum Input {
@@ -31,6 +33,7 @@ enum Input {
     Disconnect(SessionId),
     Committed(Committed<InFlight>),
     Answered(Ticket, Result<Answer, ReadFailure>),
+    Judged(Ticket, Result<Judged, Refusal>),
     Stop { spread: Duration },
 }
 
@@ -105,6 +108,7 @@ pub(crate) fn spawn(
     configuration: Configuration,
     writer: SqliteWriter,
     readers: Vec<SqliteReader>,
+    observer: impl Observer + 'static,
     clocks: Clocks,
     metrics: Arc<Metrics>,
 ) -> std::io::Result<(CoreHandle, oneshot::Receiver<Ended>)> {
@@ -117,12 +121,18 @@ pub(crate) fn spawn(
     let readers = ReaderPool::spawn(readers, move |ticket, answer| {
         let _ = answered.send(Input::Answered(ticket, answer));
     })?;
+    let judged = inputs.clone();
+    let waiting = metrics.judgements_waiting.clone();
+    let observer = ObserverThread::spawn(observer, waiting, move |ticket, judgement| {
+        let _ = judged.send(Input::Judged(ticket, judgement));
+    })?;
     let handle =
         CoreHandle { inputs, clocks, last_session: Arc::default(), metrics: Arc::clone(&metrics) };
     let mut driver = CoreDriver {
         core: Core::new(configuration),
         commits,
         readers,
+        observer,
         sessions: HashMap::new(),
         clocks,
         metrics,
@@ -155,6 +165,7 @@ struct CoreDriver {
     core: Core,
     commits: GroupCommit<InFlight>,
     readers: ReaderPool<Ticket>,
+    observer: ObserverThread,
     sessions: HashMap<SessionId, UnboundedSender<Box<SessionInput>>>,
     clocks: Clocks,
     metrics: Arc<Metrics>,
@@ -256,6 +267,7 @@ impl CoreDriver {
             }
             Input::Committed(Committed::Broken { failure, .. }) => return Err(failure.to_string()),
             Input::Answered(ticket, answer) => self.core.handle_answer(now, ticket, answer),
+            Input::Judged(ticket, judged) => self.core.handle_judged(now, ticket, judged),
             Input::Stop { spread } => {
                 if self.stopping.is_none() {
                     self.core.handle_drain(now, spread);
@@ -295,6 +307,11 @@ impl CoreDriver {
                     if self.readers.submit(ticket, query).is_err() {
                         let refused = Err(ReadFailure::Refused(overloaded()));
                         self.core.handle_answer(self.clocks.now(), ticket, refused);
+                    }
+                }
+                Effect::Judge(ticket, judge) => {
+                    if let Err(refusal) = self.observer.submit(ticket, judge) {
+                        self.core.handle_judged(self.clocks.now(), ticket, Err(refusal));
                     }
                 }
                 Effect::Reply(session, request, reply) => self.reply(session, request, reply),

@@ -21,6 +21,10 @@ pub(crate) const ACCEPT_BACKLOG: u32 = 4_096;
 /// Threads that read the store. Queries are short and mostly in the page cache.
 pub(crate) const READERS: usize = 4;
 
+/// Commits, device lists and the like that wait for the observer. The core bounds their bytes; at some
+/// hundred a second this is a wait that apps still put up with. One more gets `OVERLOADED`.
+pub(crate) const JUDGEMENTS_MAX: usize = 512;
+
 /// Inputs that the core's thread takes before it carries out what came of them.
 pub(crate) const INPUTS_AT_ONCE: usize = 256;
 

@@ -12,6 +12,7 @@ mod listener;
 mod logging;
 mod metrics;
 mod network;
+mod observer_thread;
 mod operator;
 mod page;
 mod run;

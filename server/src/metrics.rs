@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     pub(crate) events: Counter,
     pub(crate) log_mismatches: Counter,
     pub(crate) read_failures: Counter,
+    /// What waits for the observer of groups.
+    pub(crate) judgements_waiting: Gauge,
     pub(crate) commit_operations: Histogram,
     pub(crate) commit_seconds: Histogram,
     refusals: Family<RefusalLabel, Counter>,
@@ -59,6 +61,7 @@ impl Metrics {
             events: Counter::default(),
             log_mismatches: Counter::default(),
             read_failures: Counter::default(),
+            judgements_waiting: Gauge::default(),
             commit_operations: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             commit_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             refusals: Family::default(),
@@ -90,6 +93,7 @@ impl Metrics {
             ("accounts_in_memory", "Accounts in memory", &self.accounts),
             ("conversations_in_memory", "Conversations in memory", &self.conversations),
             ("pending_operations", "Operations and queries at the store", &self.pending),
+            ("judgements_waiting", "Requests at the observer of groups", &self.judgements_waiting),
             ("storage_full", "1 while the disk is full", &self.storage_full),
         ] {
             registry.register(name, help, gauge.clone());

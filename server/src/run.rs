@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use rustls::ServerConfig;
+use tidings_backend_mls::GroupObserver;
 use tidings_backend_sqlite::{Options, Store};
 use tidings_door_app::Service;
 use tidings_protocol_identity::InviteLink;
@@ -46,6 +47,7 @@ async fn serve(configuration: &Configuration) -> Result<ExitCode> {
     let server_secret = store.server_secret(entropy)?;
     let mut writer = store.writer().context("the store has no writer")?;
     let mut readers = (0..READERS).map(|_| store.reader()).collect::<Result<Vec<_>, _>>()?;
+    let observer = GroupObserver::new(Box::new(store.reader()?));
     let identity = tls::load(configuration)?;
     let certificate_sha256 = identity.as_ref().and_then(|identity| identity.certificate_sha256);
 
@@ -66,8 +68,14 @@ async fn serve(configuration: &Configuration) -> Result<ExitCode> {
         &address,
     )?;
 
-    let (core, end) =
-        core_driver::spawn(core_of(configuration), writer, readers, clocks, Arc::clone(&metrics))?;
+    let (core, end) = core_driver::spawn(
+        core_of(configuration),
+        writer,
+        readers,
+        observer,
+        clocks,
+        Arc::clone(&metrics),
+    )?;
     let (new_tls, tls) = match identity {
         Some(identity) => {
             let (new_tls, tls) = watch::channel(identity.server);
@@ -100,6 +108,7 @@ fn core_of(configuration: &Configuration) -> tidings_messaging::Configuration {
         limits: configuration.limits.clone(),
         invite_required: configuration.invite_required,
         everybody_invites: configuration.everybody_invites,
+        retention: configuration.retention,
     }
 }
 

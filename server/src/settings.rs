@@ -184,6 +184,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "retention.days",
+        default: "0",
+        meaning: "Days that messages and events are kept on the server; 0: for ever. Older ones are \
+                  dropped a day or two after every member has them, and never before.",
+        apply: |configuration, text| {
+            let mut days = 0u16;
+            parse(&mut days, text, "a number of days up to 65535")?;
+            let span = std::time::Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+            set(&mut configuration.retention, (days > 0).then_some(span))
+        },
+    },
+    Setting {
         key: "limits.messages_per_second",
         default: "20",
         meaning: "Messages and changes that one connection may send, a second on average. Above it: \

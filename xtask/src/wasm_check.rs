@@ -18,9 +18,10 @@ use crate::{command, setup};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The crates of the client that a browser runs.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "tidings-client-core",
     "tidings-client-database",
+    "tidings-client-mls",
     "tidings-client-sealing",
     "tidings-client-wasm",
 ];

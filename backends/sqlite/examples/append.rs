@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidings_backend_sqlite::{Options, Store};
 use tidings_messaging::store::{
-    AccountOperation, Answer, Append, Create, LogOperation, LogQuery, NewAccount, NewDevice,
-    NewEntry, Operation, Query, Reader, TokenHash, Writer,
+    AccountOperation, Answer, Append, Create, GroupStep, LogOperation, LogQuery, NewAccount,
+    NewDevice, NewEntry, Operation, Query, Reader, TokenHash, Writer,
 };
 use tidings_model::{
     AccountId, ConversationId, ConversationKind, DeviceId, EntryKind, LogEpoch, MessageId, Role,
@@ -125,6 +125,8 @@ impl Load {
             kind: EntryKind::Message,
             payload: Bytes::from(payload),
             expires_after_ms: None,
+            client_time: None,
+            asked: None,
             time: Timestamp::from_millis(1),
         }
     }
@@ -132,7 +134,12 @@ impl Load {
     fn append(&mut self) -> Operation {
         let conversation = conversation(self.below(CONVERSATIONS));
         let entry = self.entry();
-        Operation::Log(LogOperation::Append(Append { conversation, entry, roster: None }))
+        Operation::Log(LogOperation::Append(Append {
+            conversation,
+            entry,
+            roster: None,
+            group: GroupStep::Open,
+        }))
     }
 
     fn create(&mut self, number: u64) -> Operation {
@@ -143,6 +150,7 @@ impl Load {
             epoch: LogEpoch::from_entropy([1; 8]),
             first: self.entry(),
             members: [1, 2].map(|of| (AccountId::from_bytes([of; 16]), Role::Owner)).to_vec(),
+            group: None,
         }))
     }
 }

@@ -3,8 +3,8 @@
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Error, Result, Row};
 use tidings_model::{
-    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, EntryKind, LogEpoch,
-    MessageId, Role, Seq, Timestamp,
+    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, EntryKind, GroupEpoch,
+    LogEpoch, MessageId, Role, Seq, Timestamp,
 };
 
 /// A value that is stored in one column.
@@ -68,7 +68,15 @@ number! {
     Role: |stored| u8::try_from(stored).ok().and_then(Self::from_number);
     // By its bits: these numbers have no upper bound of their own.
     u64: |stored| Some(stored.cast_unsigned());
+    u32: |stored| Self::try_from(stored).ok();
     usize: |stored| Self::try_from(stored).ok();
+}
+
+/// Reads where a group stands out of two columns, beginning at `first`: generation, epoch. `None`: there is
+/// no group.
+pub(crate) fn group_epoch(row: &Row<'_>, first: usize) -> Result<Option<GroupEpoch>> {
+    let Some(generation) = read_optional(row, first)? else { return Ok(None) };
+    Ok(Some(GroupEpoch { generation, epoch: read(row, first + 1)? }))
 }
 
 /// A seq as it is stored; it lies below 2^53.

@@ -8,7 +8,11 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tidings_messaging::store::{LogOperation, Operation, Outcome, Rejection, WriteFailure, Writer};
+use bytes::Bytes;
+use tidings_messaging::store::{
+    DeviceOperation, GroupRecord, GroupStep, LogOperation, Operation, Outcome, Rejection,
+    WriteFailure, Writer,
+};
 use tidings_model::Refusal;
 
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
@@ -104,9 +108,40 @@ fn commit_until_closed<T>(
 /// Payload bytes of an operation. The rest of it is small, and bounded by the count.
 fn bytes(operation: &Operation) -> usize {
     match operation {
-        Operation::Log(LogOperation::Append(append)) => append.entry.payload.len(),
-        Operation::Log(LogOperation::Create(create)) => create.first.payload.len(),
+        Operation::Log(LogOperation::Append(append)) => {
+            append.entry.payload.len() + bytes_of_step(&append.group)
+        }
+        Operation::Log(LogOperation::Create(create)) => {
+            create.first.payload.len() + create.group.as_ref().map_or(0, bytes_of_group)
+        }
+        Operation::Device(operation) => bytes_of_published(operation),
         Operation::Log(_) | Operation::Account(_) | Operation::Outbox(_) => 0,
+    }
+}
+
+fn bytes_of_step(step: &GroupStep) -> usize {
+    match step {
+        GroupStep::Open | GroupStep::Message { .. } => 0,
+        GroupStep::Change(change) => {
+            let welcome = change.welcome.as_ref().map_or(0, |welcome| welcome.bytes.len());
+            bytes_of_group(&change.next) + welcome
+        }
+    }
+}
+
+fn bytes_of_group(group: &GroupRecord) -> usize {
+    group.state.len() + group.tree.len() + group.group_info.len()
+}
+
+fn bytes_of_published(operation: &DeviceOperation) -> usize {
+    match operation {
+        DeviceOperation::AppendDeviceList { entries, .. } => entries.iter().map(Bytes::len).sum(),
+        DeviceOperation::PublishKeyPackages { packages, .. } => {
+            packages.iter().map(|(_, package)| package.len()).sum()
+        }
+        DeviceOperation::SendToDevice { payload, .. } => payload.len(),
+        DeviceOperation::PutAccountValue { value, .. } => value.len(),
+        DeviceOperation::ClaimKeyPackages { .. } | DeviceOperation::AcknowledgeInbox { .. } => 0,
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) const WRITER_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const READER_CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Prepared statements kept for each connection: more than there are, so that none is parsed twice.
-pub(crate) const STATEMENTS_MAX: usize = 96;
+pub(crate) const STATEMENTS_MAX: usize = 160;
 
 /// Frames (pages of 4 KiB) in the write-ahead log after which it is copied into the database beside the
 /// writer: 16 MiB keeps look-ups in it short.

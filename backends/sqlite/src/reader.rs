@@ -1,11 +1,13 @@
 //! A reader: queries answered from one committed snapshot each.
 
 mod account;
+mod device;
+mod group;
 pub(crate) mod log;
 
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use tidings_messaging::store::{Answer, Effect, OutboxRow, Query, ReadFailure, Reader};
 
 use crate::columns::{limit, read};
@@ -13,7 +15,7 @@ use crate::connection;
 use crate::error::OpenError;
 use crate::limits::WRITER_BUSY;
 use crate::store::Shared;
-use crate::writer::outbox::JOINED;
+use crate::writer::outbox::{JOINED, LEAVES_DUE, WELCOMED};
 use crate::writer::run;
 
 /// A reader of a [`crate::Store`].
@@ -38,6 +40,7 @@ impl Reader for SqliteReader {
         let answer = match query {
             Query::Log(query) => log::answer(&self.connection, query),
             Query::Account(query) => account::answer(&self.connection, query).map_err(unreadable),
+            Query::Device(query) => device::answer(&self.connection, query).map_err(unreadable),
             Query::Outbox { rows_max } => outbox(&self.connection, *rows_max).map_err(unreadable),
         };
         // Some errors have ended the transaction already.
@@ -56,12 +59,22 @@ fn unreadable(error: rusqlite::Error) -> ReadFailure {
 fn outbox(connection: &Connection, rows_max: usize) -> rusqlite::Result<Answer> {
     let rows = connection
         .prepare_cached(
-            "SELECT id, account, conversation FROM outbox WHERE effect = ?1 ORDER BY id LIMIT ?2",
+            "SELECT id, effect, account, device, conversation, seq FROM outbox ORDER BY id LIMIT ?1",
         )?
-        .query_map([JOINED, limit(rows_max)], |row| {
-            let effect = Effect::Joined { account: read(row, 1)?, conversation: read(row, 2)? };
-            Ok(OutboxRow { id: read(row, 0)?, effect })
-        })?
+        .query_map([limit(rows_max)], |row| Ok(OutboxRow { id: read(row, 0)?, effect: effect(row)? }))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Answer::Outbox(rows))
+}
+
+fn effect(row: &Row<'_>) -> rusqlite::Result<Effect> {
+    Ok(match row.get(1)? {
+        JOINED => Effect::Joined { account: read(row, 2)?, conversation: read(row, 4)? },
+        WELCOMED => Effect::Welcomed {
+            device: read(row, 3)?,
+            conversation: read(row, 4)?,
+            seq: read(row, 5)?,
+        },
+        LEAVES_DUE => Effect::LeavesDue { device: read(row, 3)? },
+        effect => return Err(rusqlite::Error::IntegralValueOutOfRange(1, effect)),
+    })
 }

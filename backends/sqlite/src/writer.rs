@@ -8,6 +8,12 @@
 //! is on disk: from then on nothing is acknowledged, and a sync is never tried again.
 
 mod account;
+mod account_value;
+mod device;
+mod device_list;
+mod group;
+mod inbox;
+mod key_package;
 mod log;
 pub(crate) mod outbox;
 mod retention;
@@ -161,6 +167,7 @@ fn apply_one(connection: &Connection, operation: &Operation) -> rusqlite::Result
     match operation {
         Operation::Log(operation) => log::apply(connection, operation),
         Operation::Account(operation) => account::apply(connection, operation),
+        Operation::Device(operation) => device::apply(connection, operation),
         Operation::Outbox(operation) => outbox::apply(connection, operation),
     }
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tidings_backend_sqlite::{Durability, Options, Store};
 use tidings_messaging::store::{
-    AccountOperation, Append, Create, LogOperation, NewAccount, NewDevice, NewEntry, Operation,
-    TokenHash, Writer,
+    AccountOperation, Append, Create, GroupStep, LogOperation, NewAccount, NewDevice, NewEntry,
+    Operation, TokenHash, Writer,
 };
 use tidings_model::{
     AccountId, ConversationId, ConversationKind, DeviceId, EntryKind, LogEpoch, MessageId, Role,
@@ -29,6 +29,8 @@ fn entry(number: u64, bytes: usize) -> NewEntry {
         kind: EntryKind::Message,
         payload: Bytes::from(vec![1; bytes]),
         expires_after_ms: None,
+        client_time: None,
+        asked: None,
         time: Timestamp::from_millis(1),
     }
 }
@@ -57,13 +59,19 @@ fn setup() -> [Operation; 2] {
         epoch: LogEpoch::from_entropy([1; 8]),
         first: entry(0, 1),
         members: vec![(ACCOUNT, Role::Owner)],
+        group: None,
     });
     [Operation::Account(sign_up), Operation::Log(create)]
 }
 
 fn append(number: u64, bytes: usize) -> Operation {
     let entry = entry(number, bytes);
-    Operation::Log(LogOperation::Append(Append { conversation: CONVERSATION, entry, roster: None }))
+    Operation::Log(LogOperation::Append(Append {
+        conversation: CONVERSATION,
+        entry,
+        roster: None,
+        group: GroupStep::Open,
+    }))
 }
 
 fn log_bytes(folder: &Path) -> u64 {

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tidings_backend_sqlite::{Durability, OpenError, Options, SqliteReader, SqliteWriter, Store};
 use tidings_messaging::store::{
-    AccountOperation, Answer, Append, Create, LogOperation, LogQuery, NewAccount, NewDevice,
-    NewEntry, Operation, Query, ReadFailure, Reader, Rejection, TokenHash, Writer,
+    AccountOperation, Answer, Append, Create, GroupStep, LogOperation, LogQuery, NewAccount,
+    NewDevice, NewEntry, Operation, Query, ReadFailure, Reader, Rejection, TokenHash, Writer,
 };
 use tidings_model::{
     AccountId, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, LogEpoch, MessageId,
@@ -41,6 +41,8 @@ fn entry(conversation: u8, number: u64) -> NewEntry {
         kind: EntryKind::Message,
         payload: Bytes::from(vec![number as u8; 100 + (number * 37 % 900) as usize]),
         expires_after_ms: None,
+        client_time: None,
+        asked: None,
         time: Timestamp::from_millis(number as i64),
     }
 }
@@ -70,6 +72,7 @@ fn setup() -> Vec<Operation> {
             epoch: LogEpoch::new(1).expect("an epoch"),
             first: entry(number, 0),
             members: vec![(ACCOUNT, Role::Owner)],
+            group: None,
         }))
     }));
     batch
@@ -82,6 +85,7 @@ fn messages(number: u64) -> Vec<Operation> {
             conversation: conversation(log),
             entry: entry(log, number),
             roster: None,
+            group: GroupStep::Open,
         }))
     };
     (1..=CONVERSATIONS).map(message).collect()

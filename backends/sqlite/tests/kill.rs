@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use tidings_backend_sqlite::group_commit::{Committed, GroupCommit};
 use tidings_backend_sqlite::{Options, Store, SubmitError};
 use tidings_messaging::store::{
-    AccountOperation, Answer, Append, Applied, Create, LogOperation, LogQuery, NewAccount,
-    NewDevice, NewEntry, Operation, Query, Reader, TokenHash, Writer,
+    AccountOperation, Answer, Append, Applied, Create, GroupStep, LogOperation, LogQuery,
+    NewAccount, NewDevice, NewEntry, Operation, Query, Reader, TokenHash, Writer,
 };
 use tidings_model::{
     AccountId, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, LogEpoch, MessageId,
@@ -173,6 +173,7 @@ fn make_conversation(folder: &Path) {
         epoch: LogEpoch::new(1).expect("an epoch"),
         first: entry(u64::MAX),
         members: vec![(ACCOUNT, Role::Owner)],
+        group: None,
     });
     let outcomes = store
         .writer()
@@ -184,7 +185,12 @@ fn make_conversation(folder: &Path) {
 
 fn append(message: u64) -> Operation {
     let entry = entry(message);
-    Operation::Log(LogOperation::Append(Append { conversation: CONVERSATION, entry, roster: None }))
+    Operation::Log(LogOperation::Append(Append {
+        conversation: CONVERSATION,
+        entry,
+        roster: None,
+        group: GroupStep::Open,
+    }))
 }
 
 fn entry(message: u64) -> NewEntry {
@@ -195,6 +201,8 @@ fn entry(message: u64) -> NewEntry {
         kind: EntryKind::Message,
         payload: payload(message),
         expires_after_ms: None,
+        client_time: None,
+        asked: None,
         time: Timestamp::from_millis(1),
     }
 }

@@ -12,10 +12,10 @@ use tidings_model::{Monotonic, Now, Refusal};
 use tidings_protocol_websocket::{CloseCode, MessageKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::limits::QUEUED_BYTES_LOW;
-use crate::session::{Service, Session};
+use crate::limits::{QUEUED_BYTES_LOW, REVOKED_CLOSE_TIMEOUT};
+use crate::session::{Close, Service, Session};
 
 /// What a session hears from the core's driver.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub async fn serve<IO, P>(
     let mut session = Session::new(port.now(), entropy, service);
     loop {
         session.handle_queued(port.now(), websocket.queued_bytes());
+        websocket.raise_message_bytes_max(session.frame_bytes_max());
         while let Some(frame) = session.poll_transmit() {
             websocket.queue(MessageKind::Binary, frame);
         }
@@ -65,7 +66,7 @@ pub async fn serve<IO, P>(
             port.request(request, body);
         }
         if let Some(close) = session.poll_close() {
-            return websocket.close(close.code, close.reason).await;
+            return end(websocket, close).await;
         }
         tokio::select! {
             incoming = next(&mut websocket, session.waits_for_room()) => match incoming {
@@ -93,6 +94,19 @@ pub async fn serve<IO, P>(
                 session.handle_timeout(port.now());
             }
         }
+    }
+}
+
+/// Exchanges Closes. A revoked device may be in wrong hands: if it does not take its Close soon, it
+/// loses the connection.
+async fn end<IO: AsyncRead + AsyncWrite + Unpin>(websocket: WebSocketStream<IO>, close: Close) {
+    let closing = websocket.close(close.code, close.reason);
+    if close == Close::REVOKED {
+        if timeout(REVOKED_CLOSE_TIMEOUT, closing).await.is_err() {
+            tracing::debug!("a revoked device did not take its Close");
+        }
+    } else {
+        closing.await;
     }
 }
 
@@ -124,5 +138,60 @@ async fn sleep_until(now: Now, at: Option<Monotonic>) {
     match at {
         Some(at) => sleep(at.since(now.monotonic).max(Duration::from_millis(1))).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tidings_model::Timestamp;
+    use tidings_protocol_websocket::Config;
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, advance};
+
+    use super::*;
+
+    /// Virtual time, and a core that says nothing.
+    struct SilentCore(Instant);
+
+    impl CorePort for SilentCore {
+        fn request(&self, _: RequestId, _: Request) {}
+
+        fn now(&self) -> Now {
+            Now {
+                monotonic: Monotonic::from_start(self.0.elapsed()),
+                wall: Timestamp::from_millis(0),
+            }
+        }
+    }
+
+    fn service() -> Arc<Service> {
+        Arc::new(Service {
+            agent: String::new(),
+            invite_required: true,
+            invite_prefix: String::new(),
+            invite_suffix: String::new(),
+            messages_per_second: 20,
+            messages_burst: 100,
+            server_secret: [9; 32],
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn revoked_device_that_takes_nothing_loses_its_connection_within_two_seconds() {
+        // The peer's end: it neither reads nor hangs up, and what is queued does not fit.
+        let (io, peer) = tokio::io::duplex(64);
+        let mut websocket = WebSocketStream::server(io, &[], Arc::new(Config::default()));
+        websocket.queue(MessageKind::Binary, Bytes::from(vec![0; 4_096]));
+        let (told, inputs) = mpsc::unbounded_channel();
+        let core = SilentCore(Instant::now());
+        let session = tokio::spawn(serve(websocket, service(), [3; 32], core, inputs));
+        advance(Duration::from_secs(1)).await;
+        assert!(!session.is_finished(), "it waits for the peer");
+        told.send(Box::new(SessionInput::Close(CloseReason::Revoked))).unwrap();
+        let revoked = Instant::now();
+        session.await.unwrap();
+        assert!(revoked.elapsed() <= Duration::from_millis(2_001), "{:?}", revoked.elapsed());
+        drop(peer);
     }
 }

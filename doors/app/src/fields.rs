@@ -14,6 +14,14 @@ pub(crate) fn field(field: &'static str, problem: &'static str) -> Refusal {
     Refusal::InvalidField { field, problem }
 }
 
+/// Checks the size of something that the server does not look into.
+pub(crate) fn check_payload(payload: &[u8], max: usize) -> Result<(), Refusal> {
+    if payload.len() > max {
+        return Err(Refusal::PayloadTooLarge { max: max as u64 });
+    }
+    Ok(())
+}
+
 /// Prepares a user name (RFC 8265).
 pub(crate) fn user_name(name: &'static str, typed: &str) -> Result<UserName, Refusal> {
     UserName::parse(typed).map_err(|error| match error {

@@ -17,7 +17,7 @@ use tidings_model::limits::{
 use tidings_model::{AccountId, DeviceId, Now, Refusal, Timestamp};
 use tidings_protocol_app::limits::{
     AGENT_BYTES_MAX, CURSORS_PER_RESUME_MAX, ENTRIES_PER_FETCH_MAX, FEATURES_MAX, FRAME_BYTES_MAX,
-    REQUESTS_IN_FLIGHT_MAX, VERIFIERS_MAX,
+    HANDSHAKE_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX, SEALED_BYTES_MAX, VERIFIERS_MAX,
 };
 use tidings_protocol_app::wire::client_frame::Body;
 use tidings_protocol_app::wire::server_frame::Body as Answer;
@@ -128,6 +128,8 @@ pub(crate) fn greet(now: Now, service: &Service, hello: &wire::Hello) -> Result<
             messages_burst: service.messages_burst,
             entries_per_fetch: ENTRIES_PER_FETCH_MAX as u32,
             cursors_per_resume: CURSORS_PER_RESUME_MAX as u32,
+            handshake_frame_bytes: HANDSHAKE_FRAME_BYTES_MAX as u32,
+            sealed_payload_bytes: SEALED_BYTES_MAX as u32,
         }),
     }))
 }
@@ -170,7 +172,20 @@ impl Login {
             | Body::SetDisplayName(_)
             | Body::CreateInvite(_)
             | Body::ListDevices(_)
-            | Body::RevokeDevice(_) => Ok(Step::Close(Close::UNAUTHENTICATED)),
+            | Body::RevokeDevice(_)
+            | Body::Commit(_)
+            | Body::Leave(_)
+            | Body::Restart(_)
+            | Body::FetchGroup(_)
+            | Body::PublishDeviceList(_)
+            | Body::FetchDeviceLists(_)
+            | Body::PublishKeyPackages(_)
+            | Body::ClaimKeyPackages(_)
+            | Body::FetchInbox(_)
+            | Body::AcknowledgeInbox(_)
+            | Body::SendToDevice(_)
+            | Body::PutAccountValue(_)
+            | Body::FetchAccountValues(_) => Ok(Step::Close(Close::UNAUTHENTICATED)),
         }
     }
 

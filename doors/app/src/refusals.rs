@@ -58,7 +58,21 @@ pub(crate) fn verdict(refusal: &Refusal) -> Verdict {
         | Refusal::LookUpsExhausted { .. }
         | Refusal::StorageFull
         | Refusal::Overloaded { .. }
-        | Refusal::Unavailable => Verdict::Refuse(refusal.into()),
+        | Refusal::Unavailable
+        | Refusal::EpochConflict { .. }
+        | Refusal::CommitBusy { .. }
+        | Refusal::CommitRequired { .. }
+        | Refusal::CommitRefused { .. }
+        | Refusal::WrongSealing { .. }
+        | Refusal::RestartTooSoon { .. }
+        | Refusal::DeviceListConflict { .. }
+        | Refusal::DeviceListRefused { .. }
+        | Refusal::DeviceNotListed
+        | Refusal::KeyPackageRefused { .. }
+        | Refusal::TooManyKeyPackages { .. }
+        | Refusal::ClaimsExhausted { .. }
+        | Refusal::InboxFull { .. }
+        | Refusal::AccountLogFull { .. } => Verdict::Refuse(refusal.into()),
     }
 }
 

@@ -3,6 +3,8 @@
 //! A frame stays below the limit of frames whatever the core says: states are spread over several
 //! events, and a description leaves out what concerns the past first.
 
+mod sealed;
+
 use bytes::Bytes;
 use prost::Message as _;
 use tidings_messaging::request::{
@@ -12,6 +14,7 @@ use tidings_messaging::store::{Appended, DeviceRecord, Marks, Profile};
 use tidings_messaging::{Event, Reply};
 use tidings_model::{AccountId, ConversationId, DeviceId, MessageId, Now, Seq, Timestamp};
 use tidings_protocol_app::limits::FRAME_BYTES_MAX;
+use tidings_protocol_app::sealed::ListHead;
 use tidings_protocol_app::wire::server_frame::Body;
 use tidings_protocol_app::{encode, id_bytes, wire};
 
@@ -65,6 +68,13 @@ pub(crate) fn answer(
             })
         }
         Reply::Tail(heads) => Body::Pong(wire::Pong { server_time: now.wall.as_millis(), heads }),
+        Reply::Group { conversation, answer } => Body::Group(sealed::group(conversation, *answer)),
+        Reply::DeviceLists(parts) => Body::DeviceLists(sealed::device_lists(parts)),
+        Reply::KeyPackageStock(left) => Body::KeyPackageStock(stock(left)),
+        Reply::KeyPackages(packages) => Body::KeyPackages(sealed::key_packages(packages)),
+        Reply::Inbox(page) => Body::InboxItems(sealed::inbox(page)),
+        Reply::AccountValuePut(seq) => Body::AccountValuePut(wire::AccountValuePut { seq }),
+        Reply::AccountValues(page) => Body::AccountValues(sealed::account_values(page)),
         Reply::Verifier(_) | Reply::SignedIn { .. } | Reply::Resumed(_) => return None,
     })
 }
@@ -93,6 +103,11 @@ pub(crate) fn resumed_frames(now: Now, number: u64, resumed: Resumed) -> Vec<Byt
         restored: resumed.restored,
         conversations: first,
         more: resumed.more || parts.len() > 0,
+        inbox_head: resumed.heads.inbox,
+        account_log_head: resumed.heads.account_log,
+        key_packages: stock(resumed.heads.key_packages).count,
+        list_identity: resumed.heads.list_identity,
+        list_entries: resumed.heads.list_entries,
     });
     std::iter::once(frame(number, answer)).chain(parts.map(conversations_changed)).collect()
 }
@@ -137,6 +152,14 @@ pub(crate) fn event_frames(event: Event) -> Vec<Bytes> {
                 time: time.as_millis(),
             })
         }
+        Event::InboxChanged { head } => Body::InboxChanged(wire::InboxChanged { head }),
+        Event::DeviceListChanged { account, identity, entries } => {
+            Body::DeviceListChanged(ListHead { account, identity, entries }.into())
+        }
+        Event::AccountLogChanged { head } => {
+            Body::AccountLogChanged(wire::AccountLogChanged { head })
+        }
+        Event::KeyPackagesLow { left } => Body::KeyPackagesLow(stock(left)),
         Event::GoingAway { spread } => Body::GoingAway(wire::GoingAway {
             spread_ms: u32::try_from(spread.as_millis()).unwrap_or(u32::MAX),
         }),
@@ -238,6 +261,7 @@ fn state(state: ConversationState) -> wire::ConversationState {
         member_count: u32::try_from(state.member_count).unwrap_or(u32::MAX),
         partner: state.partner.map(profile),
         receipts: receipts(&state.receipts),
+        group: state.group.map(Into::into),
     }
 }
 
@@ -280,6 +304,10 @@ fn item(item: &LogItem) -> wire::entries::Item {
         LogItem::Hidden(hidden) => wire::entries::item::Of::Hidden(hidden.into()),
     };
     wire::entries::Item { of: Some(of) }
+}
+
+fn stock(left: usize) -> wire::KeyPackageStock {
+    wire::KeyPackageStock { count: u32::try_from(left).unwrap_or(u32::MAX) }
 }
 
 fn listed(device: DeviceRecord, this_device: DeviceId) -> wire::Device {

@@ -1,26 +1,31 @@
 //! The requests of a live session: from the fields of a frame to what the core is asked.
 //!
-//! Checked here is what the schema cannot say: lengths, bounds, names, one limit of sizes. Whether a
-//! request is allowed is the core's decision.
+//! Checked here is what the schema cannot say: lengths, bounds, names, sizes. Whether a request is
+//! allowed is the core's decision. What belongs to sealed conversations alone stands in `sealed`.
+
+mod sealed;
+
+use std::time::Duration;
 
 use tidings_messaging::Request;
 use tidings_messaging::request::Change;
 use tidings_messaging::store::{InviteHash, Marks};
 use tidings_model::entry::COUNTER_BOUND;
+use tidings_model::limits::PAYLOAD_BYTES_MAX;
 use tidings_model::{ConversationKind, LogEpoch, Refusal};
-use tidings_protocol_app::limits::ENTRIES_PER_FETCH_MAX;
+use tidings_protocol_app::limits::{ENTRIES_PER_FETCH_MAX, SEALED_BYTES_MAX};
 use tidings_protocol_app::wire::change::Act;
 use tidings_protocol_app::wire::client_frame::Body;
-use tidings_protocol_app::{id, ids, seq, wire};
+use tidings_protocol_app::{client_time, id, ids, seq, wire};
 
-use crate::fields::{conversation_name, display_name, field, user_name};
+use crate::fields::{check_payload, conversation_name, display_name, field, user_name};
 use crate::login::Authenticated;
 
 /// Reads a request of a live session. The proof that it is one is an argument, so that no other way
 /// leads here.
 pub(crate) fn live_request(_: &Authenticated, body: Option<Body>) -> Result<Request, Refusal> {
     match body.ok_or(Refusal::UnknownRequest)? {
-        Body::Create(create) => self::create(&create),
+        Body::Create(create) => self::create(create),
         Body::Send(send) => self::send(send),
         Body::Change(change) => self::change(change),
         Body::Erase(erase) => Ok(Request::Erase {
@@ -60,7 +65,31 @@ pub(crate) fn live_request(_: &Authenticated, body: Option<Body>) -> Result<Requ
         ))),
         Body::ListDevices(_) => Ok(Request::ListDevices),
         Body::RevokeDevice(revoke) => Ok(Request::RevokeDevice(id("device", &revoke.device)?)),
-        Body::Ping(_) => Ok(Request::Tail),
+        Body::Ping(ping) => Ok(Request::Tail {
+            round_trip: (ping.round_trip_ms != 0)
+                .then(|| Duration::from_millis(ping.round_trip_ms.into())),
+        }),
+        Body::Commit(commit) => sealed::commit(commit),
+        Body::Leave(leave) => sealed::leave(leave),
+        Body::Restart(restart) => sealed::restart(restart),
+        Body::FetchGroup(fetch) => {
+            Ok(Request::FetchGroup { conversation: id("conversation", &fetch.conversation)? })
+        }
+        Body::PublishDeviceList(publish) => sealed::publish_device_list(publish),
+        Body::FetchDeviceLists(fetch) => sealed::fetch_device_lists(&fetch),
+        Body::PublishKeyPackages(publish) => sealed::publish_key_packages(publish),
+        Body::ClaimKeyPackages(claim) => sealed::claim_key_packages(&claim),
+        Body::FetchInbox(fetch) => {
+            Ok(Request::FetchInbox { after: sealed::place_in_list("after", fetch.after)? })
+        }
+        Body::AcknowledgeInbox(acknowledge) => Ok(Request::AcknowledgeInbox {
+            up_to: sealed::place_in_list("up_to", acknowledge.up_to)?,
+        }),
+        Body::SendToDevice(send) => sealed::send_to_device(send),
+        Body::PutAccountValue(put) => sealed::put_account_value(put),
+        Body::FetchAccountValues(fetch) => {
+            Ok(Request::FetchAccountValues { after: sealed::place_in_list("after", fetch.after)? })
+        }
         Body::Hello(_) => Err(field("hello", "was said already on this connection")),
         Body::SignUp(_) => Err(field("sign_up", LIVE_ALREADY)),
         Body::SignInStart(_) => Err(field("sign_in_start", LIVE_ALREADY)),
@@ -71,37 +100,47 @@ pub(crate) fn live_request(_: &Authenticated, body: Option<Body>) -> Result<Requ
 
 const LIVE_ALREADY: &str = "is for a connection whose session is not live yet";
 
-fn create(create: &wire::Create) -> Result<Request, Refusal> {
+fn create(create: wire::Create) -> Result<Request, Refusal> {
     let kind = wire::ConversationKind::required("kind", create.kind)?;
+    let is_sealed = create.group.is_some();
     let name = match kind {
-        ConversationKind::Group => conversation_name(&create.name)?,
-        ConversationKind::Direct | ConversationKind::NotesToSelf if create.name.is_empty() => {
-            String::new()
-        }
+        ConversationKind::Group if !is_sealed => conversation_name(&create.name)?,
+        _ if create.name.is_empty() => String::new(),
+        ConversationKind::Group => return Err(field("name", "is not for the server to read")),
         ConversationKind::Direct | ConversationKind::NotesToSelf => {
             return Err(field("name", "is for groups alone"));
         }
     };
+    if is_sealed && kind == ConversationKind::Group && !create.members.is_empty() {
+        return Err(field("members", "of a sealed group come by Commits"));
+    }
+    let group = is_sealed.then(|| sealed::public_state(create.group)).transpose()?;
     Ok(Request::Create {
         conversation: id("conversation", &create.conversation)?,
         kind,
         name,
         members: ids("members", &create.members)?,
         message_id: id("message_id", &create.message_id)?,
+        group,
     })
 }
 
 fn send(send: wire::Send) -> Result<Request, Refusal> {
-    send.check_payload()?;
+    let conversation = id("conversation", &send.conversation)?;
+    let message_id = id("message_id", &send.message_id)?;
+    let sealed_in = sealed::sealed_in(conversation, message_id, &send.payload)?;
+    let bytes_max = if sealed_in.is_some() { SEALED_BYTES_MAX } else { PAYLOAD_BYTES_MAX };
+    check_payload(&send.payload, bytes_max)?;
     if send.expires_after_ms >= COUNTER_BOUND {
         return Err(field("expires_after_ms", "is not below 2^53"));
     }
-    // `client_time` is not kept at this stage: the server's time rules.
     Ok(Request::Send {
-        conversation: id("conversation", &send.conversation)?,
-        message_id: id("message_id", &send.message_id)?,
+        conversation,
+        message_id,
         payload: send.payload,
         expires_after_ms: (send.expires_after_ms != 0).then_some(send.expires_after_ms),
+        sealed_in,
+        client_time: client_time(send.client_time),
     })
 }
 

@@ -16,7 +16,9 @@ use sha2::{Digest, Sha256};
 use tidings_messaging::request::{CloseReason, RequestId};
 use tidings_messaging::{Event, Reply, Request};
 use tidings_model::{ConversationId, Monotonic, Now, Refusal};
-use tidings_protocol_app::limits::REQUESTS_IN_FLIGHT_MAX;
+use tidings_protocol_app::limits::{
+    FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX,
+};
 use tidings_protocol_app::wire::client_frame::Body;
 use tidings_protocol_app::wire::server_frame::Body as Answer;
 use tidings_protocol_app::{DecodeError, close_code, decode_client_frame};
@@ -25,7 +27,7 @@ use tidings_protocol_websocket::CloseCode;
 
 use crate::limits::{
     ANSWER_BYTES_MAX, LARGE_ANSWER_BYTES, LOGIN_TIMEOUT, QUEUED_BYTES_HIGH, QUEUED_BYTES_LOW,
-    SMALL_ANSWER_BYTES, STATES_RETRY,
+    REQUEST_BYTES_MAX, REQUEST_BYTES_RETRY, SMALL_ANSWER_BYTES, STATES_RETRY,
 };
 use crate::login::{self, Authenticated, Awaited, Login};
 use crate::missed::Missed;
@@ -104,6 +106,8 @@ struct Pending {
     /// The peer's number for it; 0 for one of the session's own.
     number: u64,
     what: Waiting,
+    /// Bytes of its frame, which it shares the memory of.
+    request_bytes: usize,
     /// Bytes reserved for its answer, once it was handed out.
     answer_bytes: usize,
 }
@@ -126,6 +130,8 @@ pub struct Session {
     in_flight: BTreeMap<RequestId, Pending>,
     /// Requests that were not handed out yet, in the peer's order.
     held: VecDeque<(RequestId, Request)>,
+    /// Sum of the frames of requests without an answer.
+    request_bytes: usize,
     /// Sum of what is reserved for the answers of requests that were handed out.
     reserved_bytes: usize,
     transmits: VecDeque<Bytes>,
@@ -149,6 +155,7 @@ impl Session {
             next_request: 1,
             in_flight: BTreeMap::new(),
             held: VecDeque::new(),
+            request_bytes: 0,
             reserved_bytes: 0,
             transmits: VecDeque::new(),
             waiting_bytes: 0,
@@ -165,6 +172,10 @@ impl Session {
         if self.close.is_some() {
             return;
         }
+        let frame_bytes = frame.len();
+        if frame_bytes > self.frame_bytes_max() {
+            return self.end(Close::TOO_LARGE);
+        }
         let frame = match decode_client_frame(frame) {
             Ok(frame) => frame,
             Err(DecodeError::TooLarge { .. }) => return self.end(Close::TOO_LARGE),
@@ -177,12 +188,14 @@ impl Session {
         if number == 0 {
             return self.end(Close::REQUEST_NUMBER);
         }
-        let step = match self.admit(number) {
+        let step = match self.admit(number, frame_bytes) {
             Ok(()) => self.step(now, frame.body),
             Err(refusal) => Err(refusal),
         };
         match step {
-            Ok(Step::Ask(request, awaited)) => self.ask(number, request, Waiting::Peer(awaited)),
+            Ok(Step::Ask(request, awaited)) => {
+                self.ask(number, frame_bytes, request, Waiting::Peer(awaited));
+            }
             Ok(Step::Answer(answer)) => self.answer(number, answer),
             Ok(Step::Close(close)) => self.end(close),
             Err(refusal) => self.refuse(number, &refusal),
@@ -193,6 +206,7 @@ impl Session {
     pub fn handle_reply(&mut self, now: Now, request: RequestId, reply: Result<Reply, Refusal>) {
         let Some(pending) = self.in_flight.remove(&request) else { return };
         self.reserved_bytes = self.reserved_bytes.saturating_sub(pending.answer_bytes);
+        self.request_bytes = self.request_bytes.saturating_sub(pending.request_bytes);
         if self.close.is_some() {
             return;
         }
@@ -267,6 +281,15 @@ impl Session {
         }
     }
 
+    /// How many bytes the peer's next frame may have: more once the session is live, since a handshake of
+    /// a large group is one frame.
+    pub fn frame_bytes_max(&self) -> usize {
+        match self.phase {
+            Phase::Connected | Phase::Greeted(_) => FRAME_BYTES_MAX,
+            Phase::Live(_) => HANDSHAKE_FRAME_BYTES_MAX,
+        }
+    }
+
     /// Gives the next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         let Some(frame) = self.transmits.pop_front() else {
@@ -319,12 +342,15 @@ impl Session {
             .any(|pending| matches!(pending.what, Waiting::Peer(Awaited::Resumed(_))))
     }
 
-    fn admit(&self, number: u64) -> Result<(), Refusal> {
+    fn admit(&self, number: u64, frame_bytes: usize) -> Result<(), Refusal> {
         if self.in_flight.values().any(|pending| pending.number == number) {
             return Err(Refusal::DuplicateRequest);
         }
         if self.in_flight.len() >= REQUESTS_IN_FLIGHT_MAX {
             return Err(Refusal::TooManyInFlight { max: REQUESTS_IN_FLIGHT_MAX as u64 });
+        }
+        if self.request_bytes + frame_bytes > REQUEST_BYTES_MAX {
+            return Err(Refusal::Overloaded { retry_after: REQUEST_BYTES_RETRY });
         }
         Ok(())
     }
@@ -349,10 +375,11 @@ impl Session {
         }
     }
 
-    fn ask(&mut self, number: u64, request: Request, what: Waiting) {
+    fn ask(&mut self, number: u64, request_bytes: usize, request: Request, what: Waiting) {
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        self.in_flight.insert(id, Pending { number, what, answer_bytes: 0 });
+        self.request_bytes += request_bytes;
+        self.in_flight.insert(id, Pending { number, what, request_bytes, answer_bytes: 0 });
         self.held.push_back((id, request));
     }
 
@@ -421,7 +448,7 @@ impl Session {
             return;
         }
         self.is_lagging = false;
-        for event in self.missed.take_presences() {
+        for event in self.missed.take_news() {
             for frame in replies::event_frames(event) {
                 self.transmit(frame);
             }
@@ -434,7 +461,7 @@ impl Session {
         let conversations = self.missed.take_conversations();
         if !conversations.is_empty() {
             let request = Request::States { conversations: conversations.clone() };
-            self.ask(0, request, Waiting::States(conversations));
+            self.ask(0, 0, request, Waiting::States(conversations));
         }
     }
 
@@ -483,7 +510,12 @@ fn answer_bytes(request: &Request) -> usize {
         Request::Fetch { .. }
         | Request::Describe { .. }
         | Request::States { .. }
-        | Request::Resume(_) => LARGE_ANSWER_BYTES,
+        | Request::Resume(_)
+        | Request::FetchGroup { .. }
+        | Request::FetchDeviceLists(_)
+        | Request::ClaimKeyPackages { .. }
+        | Request::FetchInbox { .. }
+        | Request::FetchAccountValues { .. } => LARGE_ANSWER_BYTES,
         _ => SMALL_ANSWER_BYTES,
     }
 }

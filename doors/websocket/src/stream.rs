@@ -121,6 +121,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocketStream<IO> {
         self.connection.send(kind, payload);
     }
 
+    /// See [`Connection::raise_message_bytes_max`].
+    pub fn raise_message_bytes_max(&mut self, bytes: usize) {
+        self.connection.raise_message_bytes_max(bytes);
+    }
+
     /// Bytes that the transport has not taken yet.
     pub fn queued_bytes(&self) -> usize {
         self.connection.unsent_bytes()

@@ -6,9 +6,9 @@ use tidings_model::{Checksum, ConversationKind, Refusal, Role};
 use super::Fixture;
 use super::scene::{
     ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, append, appended, change, conversation, create,
-    device, entry, refused, time,
+    device, entry, event, refused, seq, time,
 };
-use crate::store::{NewEntry, Rejection, RosterAct};
+use crate::store::{LogOperation, NewEntry, Operation, Rejection, RosterAct};
 
 pub(super) fn entries_are_numbered_from_one_without_a_gap<F: Fixture>() {
     let mut scene = Scene::<F>::with_group();
@@ -87,6 +87,42 @@ pub(super) fn retry_with_other_bytes_says_so_and_the_first_ones_stand<F: Fixture
     assert!(retry.duplicate);
     assert!(retry.payload_differs);
     assert_eq!(&scene.entries(GROUP)[1].payload[..], b"first");
+}
+
+pub(super) fn retry_of_an_event_is_known_by_what_was_asked<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    let asked = |number, asked, payload: &'static [u8]| {
+        let payload = payload.into();
+        append(GROUP, NewEntry { asked: Some(Checksum(asked)), payload, ..event(ANNA, number) })
+    };
+    let first = appended(scene.apply(asked(1, 7, b"as it came to pass")));
+    let same = appended(scene.apply(asked(1, 7, b"as it would come to pass now")));
+    assert_eq!((same.position, same.payload_differs), (first.position, false));
+    let other = appended(scene.apply(asked(1, 8, b"as it came to pass")));
+    assert_eq!((other.position, other.payload_differs), (first.position, true));
+}
+
+pub(super) fn message_and_event_under_one_id_differ<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    let said = appended(scene.apply(append(GROUP, entry(ANNA, 1, b"event"))));
+    let event_after = appended(scene.apply(append(GROUP, event(ANNA, 1))));
+    assert_eq!((event_after.position, event_after.payload_differs), (said.position, true));
+    scene.must(append(GROUP, event(ANNA, 2)));
+    assert!(appended(scene.apply(append(GROUP, entry(ANNA, 2, b"event")))).payload_differs);
+}
+
+pub(super) fn time_of_the_device_is_kept_as_it_came_and_decides_nothing<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    let times = [None, Some(time(0)), Some(time(i64::MIN)), Some(time(i64::MAX))];
+    for (number, client_time) in (1..).zip(times) {
+        scene.must(append(GROUP, NewEntry { client_time, ..entry(ANNA, number, b"hi") }));
+    }
+    let erase = LogOperation::Erase { conversation: GROUP, seq: seq(5), by: ANNA };
+    scene.must(Operation::Log(erase));
+    let stored = scene.entries(GROUP);
+    let kept = stored.iter().skip(1).map(|entry| entry.client_time);
+    assert_eq!(Vec::from_iter(kept), times, "also when the payload is erased");
+    assert!(stored.iter().all(|entry| entry.time == time(NOON)));
 }
 
 pub(super) fn duplicates_within_a_batch_are_one_entry<F: Fixture>() {

@@ -2,15 +2,16 @@
 
 use tidings_model::limits::CONVERSATIONS_MAX;
 use tidings_model::{
-    AccountId, ConversationId, ConversationKind, EntryKind, MessageId, Range, Refusal, Role, Seq,
+    AccountId, Checksum, ConversationId, ConversationKind, EntryKind, MessageId, Range, Refusal,
+    Role, Seq,
 };
 
 use super::Fixture;
 use super::scene::{
     ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, append, appended, change, conversation, create,
-    entry, epoch, event, refused, relay, seq, time,
+    entry, epoch, event, refused, relay, time,
 };
-use crate::store::{Create, LogOperation, Operation, RosterAct};
+use crate::store::{Create, LogOperation, NewEntry, Operation, RosterAct};
 
 fn direct(number: u8, maker: AccountId, other: AccountId) -> Operation {
     let members = [(maker, Role::Owner), (other, Role::Owner)];
@@ -26,6 +27,7 @@ pub(super) fn creation_writes_the_first_entry_and_the_members<F: Fixture>() {
         epoch: epoch(42),
         first: event(ANNA, 1),
         members: vec![(ANNA, Role::Owner), (KOFI, Role::Admin)],
+        group: None,
     }))));
     assert_eq!(answer.position.seq, Seq::FIRST);
     assert!(!answer.duplicate);
@@ -83,6 +85,28 @@ pub(super) fn repeated_creation_of_a_group_is_answered_with_its_first_entry<F: F
     assert_eq!(scene.apply(other_message), refused(Refusal::IdTaken));
 }
 
+pub(super) fn creation_under_a_used_id_says_whether_something_else_was_asked<F: Fixture>() {
+    let mut scene = Scene::<F>::with_people();
+    let made = |number, asked| {
+        let members = [(ANNA, Role::Owner)];
+        let first = NewEntry { asked: Some(Checksum(asked)), ..event(ANNA, number) };
+        match create(GROUP, ConversationKind::Group, number, &members) {
+            Operation::Log(LogOperation::Create(create)) => {
+                Operation::Log(LogOperation::Create(Create { first, ..create }))
+            }
+            other => other,
+        }
+    };
+    scene.must(made(200, 7));
+    let said = appended(scene.apply(append(GROUP, entry(ANNA, 1, b"hi"))));
+    assert!(!appended(scene.apply(made(200, 7))).payload_differs);
+    let other = appended(scene.apply(made(200, 8)));
+    assert_eq!((other.position.seq, other.payload_differs), (Seq::FIRST, true));
+    let over_a_message = appended(scene.apply(made(1, 7)));
+    assert_eq!(over_a_message.position, said.position);
+    assert!(over_a_message.payload_differs);
+}
+
 pub(super) fn group_of_others_does_not_answer_for_its_id<F: Fixture>() {
     let mut scene = Scene::<F>::with_group();
     let by_stranger = create(GROUP, ConversationKind::Group, 200, &[(ROMY, Role::Owner)]);
@@ -127,6 +151,7 @@ pub(super) fn conversations_of_an_account_are_limited<F: Fixture>() {
             epoch: epoch(7),
             first,
             members: vec![(ANNA, Role::Owner)],
+            group: None,
         }))
     };
     let batch = Vec::from_iter((0..CONVERSATIONS_MAX).map(numbered));
@@ -149,7 +174,7 @@ pub(super) fn repeated_creation_is_answered_after_the_first_entry_was_dropped<F:
     let mut scene = Scene::<F>::with_group();
     let first = scene.entries(GROUP).remove(0);
     scene.must(append(GROUP, entry(ANNA, 1, b"hi")));
-    scene.must(Operation::Log(LogOperation::Trim { conversation: GROUP, floor: seq(1) }));
+    scene.drop_up_to(1);
     let again = create(GROUP, ConversationKind::Group, 200, &[(ANNA, Role::Owner)]);
     let again = appended(scene.apply(again));
     assert_eq!((again.position.seq, again.checksum), (Seq::FIRST, first.checksum));

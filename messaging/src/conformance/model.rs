@@ -4,11 +4,15 @@
 
 mod account;
 mod answers;
+mod device;
+mod group;
 mod log;
+mod retention;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tidings_model::{
     AccountId, Checksum, ConversationId, DeviceId, Entry, MessageId, Range, Refusal, Role, Seq,
     Timestamp,
@@ -58,6 +62,7 @@ struct State {
     devices: Vec<Device>,
     invites: Vec<Invite>,
     conversations: BTreeMap<ConversationId, Conversation>,
+    claims: BTreeMap<(DeviceId, MessageId), device::Claim>,
     outbox: Vec<OutboxRow>,
     outbox_rows_ever: u64,
     entries_ever: u64,
@@ -67,12 +72,19 @@ struct State {
 struct Account {
     record: AccountRecord,
     conversations: Vec<ConversationId>,
+    /// The entries of its device list, by identity.
+    identities: Vec<Vec<Bytes>>,
+    /// Devices that were taken out of the list.
+    unlisted: BTreeSet<DeviceId>,
+    log: device::AccountLog,
 }
 
 #[derive(Debug)]
 struct Device {
     record: DeviceRecord,
     counter: u64,
+    key_packages: device::KeyPackages,
+    inbox: device::Inbox,
 }
 
 #[derive(Debug)]
@@ -88,17 +100,21 @@ struct Invite {
 struct Conversation {
     /// `member_count` is counted when it is asked for.
     record: ConversationRecord,
+    /// Up to where all had it, and when that was noted.
+    acknowledged: Option<(Seq, Timestamp)>,
     has_former_epoch: bool,
     first: Appended,
     first_message: (DeviceId, MessageId),
+    first_asked: Checksum,
     entries: Vec<Stored>,
     members: Vec<Member>,
+    group: Option<group::Group>,
 }
 
 #[derive(Debug)]
 struct Stored {
     entry: Entry,
-    payload_checksum: Checksum,
+    asked: Checksum,
     arrival: u64,
     damaged: bool,
 }
@@ -136,29 +152,53 @@ impl State {
         match operation {
             Operation::Log(operation) => self.apply_log(operation),
             Operation::Account(operation) => self.apply_account(operation),
+            Operation::Device(operation) => self.apply_device(operation),
             Operation::Outbox(OutboxOperation::Relay(row)) => {
-                let Effect::Joined { account, conversation } = row.effect;
-                let owner =
-                    self.accounts.iter_mut().find(|of| of.record.profile.account == account);
-                if let Some(owner) = owner
-                    && !owner.conversations.contains(&conversation)
-                {
-                    owner.conversations.push(conversation);
-                }
+                let is_there = self.outbox.contains(row);
                 self.outbox.retain(|other| other != row);
-                Ok(Applied::Done)
+                match row.effect {
+                    Effect::Joined { account, conversation } => {
+                        self.index(account, conversation);
+                        Ok(Applied::Done)
+                    }
+                    Effect::Welcomed { device, conversation, seq } if is_there => {
+                        self.invite(device, conversation, seq)
+                    }
+                    Effect::Welcomed { .. } => Ok(Applied::Done),
+                    Effect::LeavesDue { device } => self.make_leaves_due(device),
+                }
             }
         }
     }
 
-    fn push_joined(&mut self, account: AccountId, conversation: ConversationId) {
+    fn index(&mut self, account: AccountId, conversation: ConversationId) {
+        if let Some(owner) = self.account_mut(account)
+            && !owner.conversations.contains(&conversation)
+        {
+            owner.conversations.push(conversation);
+        }
+    }
+
+    fn push_effect(&mut self, effect: Effect) {
         self.outbox_rows_ever += 1;
-        let effect = Effect::Joined { account, conversation };
         self.outbox.push(OutboxRow { id: self.outbox_rows_ever, effect });
     }
 
     fn account(&self, account: AccountId) -> Option<&Account> {
         self.accounts.iter().find(|other| other.record.profile.account == account)
+    }
+
+    fn account_mut(&mut self, account: AccountId) -> Option<&mut Account> {
+        self.accounts.iter_mut().find(|other| other.record.profile.account == account)
+    }
+
+    /// A device of an account, if it is not revoked.
+    fn device_mut(&mut self, account: AccountId, device: DeviceId) -> Option<&mut Device> {
+        self.devices.iter_mut().find(|of| {
+            of.record.device == device
+                && of.record.account == account
+                && of.record.revoked_at.is_none()
+        })
     }
 }
 

@@ -1,13 +1,13 @@
 //! Rules of queries: pages, damage, and what they see.
 
-use tidings_model::{ConversationId, ConversationKind, Refusal, Role};
+use tidings_model::{Checksum, ConversationId, ConversationKind, Refusal, Role};
 
 use super::Fixture;
 use super::scene::{
     ANNA, GROUP, KOFI, NOBODY, ROMY, Scene, append, appended, conversation, create, device_of,
-    entry, message, seq,
+    entry, event, message, seq,
 };
-use crate::store::{Answer, LogOperation, LogQuery, Operation, Query, ReadFailure};
+use crate::store::{Answer, LogOperation, LogQuery, Operation, Query, ReadFailure, Retry};
 
 /// A scene whose group holds five entries of ten bytes, at seqs 2 to 6.
 fn with_five_entries<F: Fixture>() -> Scene<F> {
@@ -92,7 +92,7 @@ pub(super) fn page_tells_the_checksum_at_its_cursor<F: Fixture>() {
         let page = scene.page(GROUP, entry.seq.get()).expect("a page");
         assert_eq!(page.checksum_at_after, Some(entry.checksum));
     }
-    scene.must(Operation::Log(LogOperation::Trim { conversation: GROUP, floor: seq(3) }));
+    scene.drop_up_to(3);
     assert_eq!(scene.page(GROUP, 3).expect("a page").checksum_at_after, None);
     assert_eq!(scene.page(GROUP, 4).expect("a page").checksum_at_after, Some(entries[3].checksum));
 }
@@ -145,9 +145,11 @@ pub(super) fn roster_tells_whether_a_message_is_in_its_log<F: Fixture>() {
     let mut scene = Scene::<F>::with_group();
     let other = conversation(2);
     scene.must(create(other, ConversationKind::Group, 201, &[(ANNA, Role::Owner)]));
-    let first = appended(scene.apply(append(GROUP, entry(ANNA, 1, b"hi"))));
+    let first = appended(scene.apply(append(GROUP, event(ANNA, 1))));
+    scene.must(append(GROUP, entry(ANNA, 3, b"event")));
     let mut ask = |conversation, number| {
-        let message = Some((device_of(ANNA), message(number)));
+        let asked = Checksum::of_payload(b"event");
+        let message = Some(Retry { device: device_of(ANNA), message_id: message(number), asked });
         let query = LogQuery::Roster { conversation, profiles: Vec::new(), message };
         scene.roster_with(query).expect("a conversation").message
     };
@@ -155,6 +157,8 @@ pub(super) fn roster_tells_whether_a_message_is_in_its_log<F: Fixture>() {
     assert_eq!((found.position, found.checksum), (first.position, first.checksum));
     assert_eq!((found.duplicate, found.payload_differs), (true, false));
     assert_eq!(ask(GROUP, 2), None);
+    let message = ask(GROUP, 3).expect("a message under this id");
+    assert!(message.payload_differs, "a message is no event, whatever its bytes");
     assert_eq!(ask(other, 1), None);
 }
 

@@ -3,9 +3,11 @@
 //! The world is small (few accounts, conversations and message ids), so that operations meet: retries,
 //! stale versions, people who left, ids in use. The first seeds cover every operation and query.
 
+mod sealed;
+
 use bytes::Bytes;
 use tidings_model::{
-    AccountId, ConversationId, ConversationKind, DeviceId, EntryKind, MessageId, Role,
+    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, EntryKind, MessageId, Role,
 };
 
 use super::scene::{
@@ -13,31 +15,37 @@ use super::scene::{
 };
 use super::{Fixture, ModelStore};
 use crate::store::{
-    AccountOperation, AccountQuery, Answer, Append, Create, Effect, InviteHash, LogOperation,
-    LogQuery, Marks, NewEntry, Operation, OutboxOperation, OutboxRow, Query, ReadFailure, Reader,
-    RosterAct, RosterChange, TokenHash, Writer,
+    AccountOperation, AccountQuery, Answer, Append, Create, Effect, GroupStep, InviteHash,
+    LogOperation, LogQuery, Marks, NewEntry, Operation, OutboxOperation, OutboxRow, Query,
+    ReadFailure, Reader, Retain, Retry, RosterAct, RosterChange, TokenHash, Writer,
 };
+use sealed::Seen;
 
 /// Batches of one sequence.
-const BATCHES: u64 = 80;
+const BATCHES: u64 = 120;
+
+/// Conversations up to this number are groups. Only their members change: of others the core sees to
+/// it that they do not.
+const GROUPS: u8 = 3;
 
 /// Compares a backend with the model over one seeded sequence.
 ///
 /// # Panics
 /// They differ.
 pub fn compare_with_model<F: Fixture>(seed: u64) {
-    let mut world = World { random: Seeded(seed), now: 1_000, versions: 1 };
+    let mut world = World::new(seed);
     let mut model = ModelStore::default();
     let mut fixture = F::open_fresh();
     let mut reader = fixture.reader();
     for step in 0..BATCHES {
+        world.seen = Seen::of(&mut model);
         let batch = world.batch(step);
         let expected = model.apply(&batch).expect("the model writes");
         let outcomes = fixture.writer().apply(&batch).expect("the store writes");
         for ((operation, outcome), expected) in batch.iter().zip(&outcomes).zip(&expected) {
             assert_eq!(outcome, expected, "seed {seed}, batch {step}: {operation:?}");
         }
-        for query in world.queries() {
+        for query in world.queries().into_iter().chain(world.sealed_queries()) {
             let expected = ordered(model.answer(&query));
             let answer = ordered(reader.answer(&query));
             assert_eq!(answer, expected, "seed {seed}, after batch {step}: {query:?}");
@@ -99,15 +107,22 @@ struct World {
     random: Seeded,
     /// The server's clock, which also jumps back.
     now: i64,
-    /// About how often rosters have changed, so that some expected versions are right.
-    versions: u64,
+    /// What the model holds before a batch.
+    seen: Seen,
 }
 
 impl World {
+    fn new(seed: u64) -> Self {
+        Self { random: Seeded(seed), now: 1_000, seen: Seen::default() }
+    }
+
     fn batch(&mut self, step: u64) -> Vec<Operation> {
         let count = self.random.below(8) + 1;
         let operations = (0..count).map(|_| {
             self.now += self.random.below(50) as i64 - 5;
+            if step > 1 && self.random.one_in(3) {
+                return self.sealed_operation();
+            }
             // The first batches fill the world.
             match if step < 4 { self.random.below(8) } else { self.random.below(24) } {
                 0..=3 => self.account_operation(),
@@ -152,17 +167,24 @@ impl World {
             payload: Bytes::from(vec![self.random.one_of(3); length]),
             expires_after_ms: self.random.one_in(3).then(|| self.random.below(2_000)),
             time: time(self.now),
+            client_time: self.random.one_in(3).then(|| time(self.now - 9_000)),
+            asked: self.random.one_in(3).then(|| Checksum(u32::from(self.random.one_of(3)))),
         }
     }
 
     fn append(&mut self) -> Operation {
         let conversation = self.conversation();
         let entry = self.entry();
-        Operation::Log(LogOperation::Append(Append { conversation, entry, roster: None }))
+        Operation::Log(LogOperation::Append(Append {
+            conversation,
+            entry,
+            roster: None,
+            group: GroupStep::Open,
+        }))
     }
 
     fn roster_change(&mut self) -> Operation {
-        let conversation = self.conversation();
+        let conversation = conversation(self.random.one_of(GROUPS));
         let mut entry = self.entry();
         entry.kind = EntryKind::Event;
         let mut accounts = Vec::from_iter((0..3).map(|_| self.account()));
@@ -174,13 +196,18 @@ impl World {
             _ => RosterAct::Join(account, self.role()),
         });
         let acts = Vec::from_iter(acts);
-        self.versions += u64::from(self.random.one_in(6));
         let change = RosterChange {
-            expected_version: self.versions.saturating_sub(self.random.below(3)),
+            // Low ones, so that some are right.
+            expected_version: u64::from(self.random.one_of(4)),
             acts,
             name: self.random.one_in(4).then(|| format!("name {}", self.random.below(9))),
         };
-        Operation::Log(LogOperation::Append(Append { conversation, entry, roster: Some(change) }))
+        Operation::Log(LogOperation::Append(Append {
+            conversation,
+            entry,
+            roster: Some(change),
+            group: GroupStep::Open,
+        }))
     }
 
     fn create(&mut self) -> Operation {
@@ -188,19 +215,25 @@ impl World {
         members.dedup_by_key(|(account, _)| *account);
         let mut first = self.entry();
         first.account = members[0].0;
+        let number = self.random.one_of(4);
+        let kind = match number <= GROUPS {
+            true => ConversationKind::Group,
+            false => ConversationKind::from_number(self.random.one_of(3)).expect("a kind"),
+        };
         Operation::Log(LogOperation::Create(Create {
-            conversation: self.conversation(),
-            kind: ConversationKind::from_number(self.random.one_of(3)).expect("a kind"),
+            conversation: conversation(number),
+            kind,
             name: format!("name {}", self.random.below(9)),
             epoch: epoch(self.random.below(1_000) + 1),
             first,
             members,
+            group: None,
         }))
     }
 
     fn log_operation(&mut self) -> Operation {
         let conversation = self.conversation();
-        Operation::Log(match self.random.below(12) {
+        Operation::Log(match self.random.below(15) {
             0..=2 => LogOperation::Erase {
                 conversation,
                 seq: seq(self.random.below(30)),
@@ -225,7 +258,14 @@ impl World {
                 now: time(self.now),
                 entries_max: self.random.below(4) as usize,
             },
-            _ => LogOperation::Trim { conversation, floor: seq(self.random.below(12)) },
+            _ => LogOperation::Retain(Retain {
+                now: time(self.now),
+                entries_before: time(self.now - self.random.below(100) as i64),
+                acknowledged_before: time(self.now - self.random.below(100) as i64),
+                from: conversation,
+                conversations_max: self.random.below(4) as usize,
+                entries_max: self.random.below(8) as usize,
+            }),
         })
     }
 
@@ -279,7 +319,11 @@ impl World {
     /// One of each query.
     fn queries(&mut self) -> Vec<Query> {
         let conversation = self.conversation();
-        let message = self.random.one_in(2).then(|| (self.device(), self.message()));
+        let message = self.random.one_in(2).then(|| Retry {
+            device: self.device(),
+            message_id: self.message(),
+            asked: Checksum(u32::from(self.random.one_of(3))),
+        });
         let profiles = vec![self.account(), self.account()];
         vec![
             Query::Log(LogQuery::ConversationsOf {
@@ -310,7 +354,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::store::{Applied, Outcome, Rejection};
+    use crate::store::{Applied, DeviceApplied, Outcome, Rejection};
 
     fn name(outcome: &Outcome) -> &'static str {
         match outcome {
@@ -325,6 +369,24 @@ mod tests {
             Ok(Applied::Resumed { restored: true }) => "restored",
             Ok(Applied::Resumed { restored: false }) => "resumed",
             Ok(Applied::Renewed(_)) => "renewed",
+            Ok(Applied::Device(DeviceApplied::Listed { grown: true, .. })) => "list grown",
+            Ok(Applied::Device(DeviceApplied::Listed { grown: false, .. })) => "list known",
+            Ok(Applied::Device(DeviceApplied::Stock(_))) => "stock",
+            Ok(Applied::Device(DeviceApplied::Claimed { packages, left })) => {
+                match (packages.is_empty(), left.is_empty()) {
+                    (true, _) => "nothing claimed",
+                    (false, true) => "claim repeated",
+                    (false, false) => "claimed",
+                }
+            }
+            Ok(Applied::Device(DeviceApplied::Delivered { fresh: true, .. })) => "delivered",
+            Ok(Applied::Device(DeviceApplied::Delivered { fresh: false, .. })) => {
+                "delivered before"
+            }
+            Ok(Applied::Device(DeviceApplied::Value { fresh: true, .. })) => "value put",
+            Ok(Applied::Device(DeviceApplied::Value { fresh: false, .. })) => "value known",
+            Ok(Applied::Retained { next: None }) => "retained",
+            Ok(Applied::Retained { next: Some(_) }) => "retained in part",
             Err(Rejection::RosterChanged) => "roster changed",
             Err(Rejection::Refused(refusal)) => refusal.name(),
         }
@@ -334,16 +396,22 @@ mod tests {
     fn sequences_meet_every_outcome_but_the_large_limits() {
         let mut met = BTreeSet::new();
         for seed in 0..24 {
-            let mut world = World { random: Seeded(seed), now: 1_000, versions: 1 };
+            let mut world = World::new(seed);
             let mut model = ModelStore::default();
             for step in 0..BATCHES {
+                world.seen = Seen::of(&mut model);
                 let outcomes = model.apply(&world.batch(step)).expect("the model writes");
                 met.extend(outcomes.iter().map(name));
             }
         }
         let expected = [
+            "ACCOUNT_LOG_FULL",
+            "COMMIT_REQUIRED",
+            "DEVICE_LIST_CONFLICT",
+            "EPOCH_CONFLICT",
             "FORBIDDEN",
             "ID_TAKEN",
+            "INBOX_FULL",
             "INVITE_EXPIRED",
             "INVITE_INVALID",
             "INVITE_REQUIRED",
@@ -352,19 +420,33 @@ mod tests {
             "NOT_FOUND",
             "TOKEN_REVOKED",
             "TOO_MANY_INVITES",
+            "TOO_MANY_KEY_PACKAGES",
             "USER_NAME_TAKEN",
+            "WRONG_SEALING",
             "appended",
+            "claim repeated",
+            "claimed",
+            "delivered",
+            "delivered before",
             "done",
             "duplicate",
             "expired",
             "invited",
+            "list grown",
+            "list known",
             "none expired",
+            "nothing claimed",
             "payload differs",
             "renewed",
             "restored",
             "resumed",
+            "retained",
+            "retained in part",
             "roster changed",
             "signed up",
+            "stock",
+            "value known",
+            "value put",
         ];
         assert_eq!(met, BTreeSet::from(expected));
     }

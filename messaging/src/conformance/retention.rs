@@ -7,9 +7,9 @@ use tidings_model::{
 use super::Fixture;
 use super::scene::{
     ANNA, GROUP, KOFI, NOBODY, NOON, ROMY, Scene, append, appended, change, conversation, create,
-    entry, epoch, event, refused, seq, time,
+    entry, epoch, event, refused, retain, seq, time,
 };
-use crate::store::{Applied, LogOperation, NewEntry, Operation, Outcome, RosterAct};
+use crate::store::{Applied, LogOperation, Marks, NewEntry, Operation, Outcome, Retain, RosterAct};
 
 fn erase(number: u64, by: AccountId) -> Operation {
     Operation::Log(LogOperation::Erase { conversation: GROUP, seq: seq(number), by })
@@ -19,8 +19,10 @@ fn expire(millis: i64, entries_max: usize) -> Operation {
     Operation::Log(LogOperation::Expire { now: time(millis), entries_max })
 }
 
-fn trim(floor: u64) -> Operation {
-    Operation::Log(LogOperation::Trim { conversation: GROUP, floor: seq(floor) })
+fn delivered(account: AccountId, number: u64) -> Operation {
+    let marks = Marks { delivered: seq(number), read: Seq::ZERO };
+    let time = time(NOON);
+    Operation::Log(LogOperation::Mark { conversation: GROUP, account, marks, time })
 }
 
 fn expired(seqs: &[u64]) -> Outcome {
@@ -79,7 +81,7 @@ pub(super) fn erasing_is_for_members_inside_their_ranges<F: Fixture>() {
     assert_eq!(scene.apply(erase(4, NOBODY)), refused(Refusal::NotFound));
     let missing = LogOperation::Erase { conversation: conversation(50), seq: seq(1), by: ANNA };
     assert_eq!(scene.apply(Operation::Log(missing)), refused(Refusal::NotFound));
-    scene.must(trim(2));
+    scene.drop_up_to(2);
     assert_eq!(scene.apply(erase(2, ANNA)), refused(Refusal::NotFound));
 }
 
@@ -131,23 +133,109 @@ pub(super) fn floor_never_goes_back_and_stops_at_the_head<F: Fixture>() {
     for number in 1..=3 {
         scene.must(append(GROUP, entry(ANNA, number, b"hi")));
     }
-    scene.must(trim(2));
-    scene.must(trim(1));
+    scene.drop_up_to(2);
+    scene.drop_up_to(1);
     assert_eq!(scene.seqs(GROUP), [3, 4]);
     assert_eq!(scene.page(GROUP, 0).expect("a page").floor, seq(2));
-    scene.must(trim(900));
+    scene.drop_up_to(900);
     assert_eq!(scene.seqs(GROUP), []);
     let record = scene.roster(GROUP).conversation;
     assert_eq!((record.floor, record.head), (seq(4), seq(4)));
-    let missing = LogOperation::Trim { conversation: conversation(50), floor: seq(1) };
-    assert_eq!(scene.must(Operation::Log(missing)), Applied::Done);
+}
+
+pub(super) fn old_entries_go_a_while_after_everybody_has_them<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    for (number, millis) in [(1, NOON + 10), (2, NOON + 20), (3, NOON + 30)] {
+        scene.must(append(GROUP, NewEntry { time: time(millis), ..entry(ANNA, number, b"hi") }));
+    }
+    scene.must(delivered(ANNA, 4));
+    scene.must(delivered(KOFI, 2));
+    scene.must(retain(NOON + 100, NOON + 25, NOON));
+    assert_eq!(scene.seqs(GROUP), [1, 2, 3, 4], "noted, and nothing more");
+    scene.must(delivered(KOFI, 4));
+    scene.must(retain(NOON + 199, NOON + 25, NOON + 99));
+    assert_eq!(scene.seqs(GROUP), [1, 2, 3, 4], "noted too short a while ago");
+    scene.must(retain(NOON + 200, NOON + 25, NOON + 100));
+    assert_eq!(scene.seqs(GROUP), [3, 4], "3 was not acknowledged when it was noted");
+    scene.must(retain(NOON + 300, NOON + 25, NOON + 200));
+    assert_eq!(scene.seqs(GROUP), [4], "4 is not old");
+    assert_eq!(scene.roster(GROUP).conversation.floor, seq(3));
+}
+
+pub(super) fn entry_that_a_member_lacks_is_kept_however_old<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    scene.must(append(GROUP, entry(ANNA, 1, b"hi")));
+    scene.must(delivered(ANNA, 2));
+    for now in [NOON, NOON + 100, NOON + 200] {
+        scene.must(retain(now, i64::MAX, now));
+    }
+    assert_eq!(scene.seqs(GROUP), [1, 2]);
+}
+
+pub(super) fn who_left_or_joined_later_holds_nothing_back<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    scene.must(append(GROUP, entry(ANNA, 1, b"hi")));
+    scene.must(change(KOFI, 2, 1, &[RosterAct::Leave(KOFI)]));
+    scene.must(change(ANNA, 3, 2, &[RosterAct::Join(ROMY, Role::Member)]));
+    scene.must(delivered(ANNA, 4));
+    for _ in 0..2 {
+        scene.must(retain(NOON, i64::MAX, NOON));
+    }
+    assert_eq!(scene.seqs(GROUP), [4], "the entry that brought Romy in is hers to get");
+    scene.must(change(ANNA, 4, 3, &[RosterAct::Leave(ANNA), RosterAct::Leave(ROMY)]));
+    for _ in 0..2 {
+        scene.must(retain(NOON, i64::MAX, NOON));
+    }
+    assert_eq!(scene.seqs(GROUP), [], "nobody is left who could lack it");
+}
+
+pub(super) fn who_comes_back_holds_back_what_they_lacked_when_they_left<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    scene.must(append(GROUP, entry(ANNA, 1, b"hi")));
+    scene.must(change(KOFI, 2, 1, &[RosterAct::Leave(KOFI)]));
+    scene.must(delivered(ANNA, 3));
+    scene.must(retain(NOON, i64::MAX, NOON));
+    scene.must(change(ANNA, 3, 2, &[RosterAct::Join(KOFI, Role::Member)]));
+    scene.must(retain(NOON + 100, i64::MAX, NOON));
+    scene.must(delivered(KOFI, 3));
+    scene.must(retain(NOON + 150, i64::MAX, NOON + 50));
+    assert_eq!(scene.seqs(GROUP), [1, 2, 3, 4], "Kofi has them for a moment only");
+    scene.must(retain(NOON + 200, i64::MAX, NOON + 100));
+    scene.must(retain(NOON + 300, i64::MAX, NOON + 200));
+    assert_eq!(scene.seqs(GROUP), [4]);
+}
+
+pub(super) fn retention_goes_on_where_its_bounds_ended_it<F: Fixture>() {
+    let mut scene = Scene::<F>::with_group();
+    let other = conversation(2);
+    scene.must(create(other, ConversationKind::Group, 201, &[(KOFI, Role::Owner)]));
+    for number in 1..=5 {
+        scene.must(append(GROUP, entry(ANNA, number, b"hi")));
+    }
+    scene.must(delivered(ANNA, 6));
+    scene.must(delivered(KOFI, 6));
+    scene.must(retain(NOON, i64::MAX, NOON));
+    let mut bounded = |from, conversations_max, entries_max| {
+        let Operation::Log(LogOperation::Retain(all)) = retain(NOON, i64::MAX, NOON) else {
+            unreachable!("it retains")
+        };
+        let bounded = Retain { from, conversations_max, entries_max, ..all };
+        let applied = scene.must(Operation::Log(LogOperation::Retain(bounded)));
+        let Applied::Retained { next } = applied else { panic!("retains: {applied:?}") };
+        (next, scene.seqs(GROUP))
+    };
+    let first = ConversationId::from_bytes([0; 16]);
+    assert_eq!(bounded(first, 9, 2), (Some(GROUP), vec![3, 4, 5, 6]));
+    assert_eq!(bounded(GROUP, 1, 3), (Some(GROUP), vec![6]));
+    assert_eq!(bounded(GROUP, 1, 3), (Some(other), vec![]));
+    assert_eq!(bounded(other, 1, 3), (None, vec![]));
 }
 
 pub(super) fn log_goes_on_behind_its_floor<F: Fixture>() {
     let mut scene = Scene::<F>::with_group();
     let before = NewEntry { time: time(NOON + 77), ..entry(ANNA, 1, b"hi") };
     let head = appended(scene.apply(append(GROUP, before)));
-    scene.must(trim(2));
+    scene.drop_up_to(2);
     let record = scene.roster(GROUP).conversation;
     assert_eq!((record.head_checksum, record.head_time), (head.checksum, head.position.time));
     let next = appended(scene.apply(append(GROUP, entry(KOFI, 2, b"on"))));
@@ -159,7 +247,7 @@ pub(super) fn message_id_of_a_dropped_entry_is_free_again<F: Fixture>() {
     let mut scene = Scene::<F>::with_group();
     scene.must(append(GROUP, entry(ANNA, 1, b"hi")));
     scene.must(append(GROUP, entry(ANNA, 2, b"hi")));
-    scene.must(trim(2));
+    scene.drop_up_to(2);
     let again = appended(scene.apply(append(GROUP, entry(ANNA, 1, b"hi"))));
     assert_eq!((again.position.seq.get(), again.duplicate), (4, false));
     let kept = appended(scene.apply(append(GROUP, entry(ANNA, 2, b"hi"))));

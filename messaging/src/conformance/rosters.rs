@@ -8,7 +8,8 @@ use super::scene::{
     event, refused, relay, seq, time,
 };
 use crate::store::{
-    Append, Applied, Effect, LogOperation, Marks, Operation, Rejection, RosterAct, RosterChange,
+    Append, Applied, Effect, GroupStep, LogOperation, Marks, Operation, Rejection, RosterAct,
+    RosterChange,
 };
 
 fn range(from: u64, to: Option<u64>) -> Range {
@@ -91,6 +92,7 @@ pub(super) fn name_and_roles_change_with_their_entry<F: Fixture>() {
             acts: vec![RosterAct::Role(ANNA, Role::Member), RosterAct::Role(KOFI, Role::Owner)],
             name: Some("Dinner".to_owned()),
         }),
+        group: GroupStep::Open,
     })));
     assert_eq!(scene.roster(GROUP).conversation.name, "Dinner");
     assert_eq!(scene.membership(ANNA).role, Some(Role::Member));
@@ -152,7 +154,9 @@ pub(super) fn every_join_leaves_an_outbox_row<F: Fixture>() {
     ));
     let joined = |scene: &mut Scene<F>| {
         Vec::from_iter(scene.outbox(9).into_iter().map(|row| {
-            let Effect::Joined { account, conversation } = row.effect;
+            let Effect::Joined { account, conversation } = row.effect else {
+                panic!("only joins, not {row:?}");
+            };
             assert_eq!(conversation, GROUP);
             account
         }))

@@ -8,10 +8,11 @@ use tidings_model::{
 
 use super::Fixture;
 use crate::store::{
-    AccountOperation, AccountQuery, Answer, Append, Appended, Applied, Create, DeviceRecord,
-    EntryPage, LogOperation, LogQuery, Membership, MembershipRecord, NewAccount, NewDevice,
-    NewEntry, Operation, OutboxOperation, OutboxRow, Outcome, Query, ReadFailure, Reader,
-    Rejection, RosterAct, RosterChange, RosterRecord, TokenHash,
+    AccountOperation, AccountQuery, Answer, Append, Appended, Applied, Create, DeviceHeads,
+    DeviceQuery, DeviceRecord, EntryPage, GroupAnswer, GroupStep, InboxPage, LogOperation,
+    LogQuery, Marks, Membership, MembershipRecord, NewAccount, NewDevice, NewEntry, Operation,
+    OutboxOperation, OutboxRow, Outcome, Query, ReadFailure, Reader, Rejection, Retain, RosterAct,
+    RosterChange, RosterRecord, TokenHash,
 };
 
 pub(super) const ANNA: AccountId = account(1);
@@ -73,6 +74,8 @@ pub(super) fn entry(account: AccountId, number: u8, payload: &[u8]) -> NewEntry 
         payload: Bytes::copy_from_slice(payload),
         expires_after_ms: None,
         time: time(NOON),
+        client_time: None,
+        asked: None,
     }
 }
 
@@ -81,7 +84,12 @@ pub(super) fn event(account: AccountId, number: u8) -> NewEntry {
 }
 
 pub(super) fn append(conversation: ConversationId, entry: NewEntry) -> Operation {
-    Operation::Log(LogOperation::Append(Append { conversation, entry, roster: None }))
+    Operation::Log(LogOperation::Append(Append {
+        conversation,
+        entry,
+        roster: None,
+        group: GroupStep::Open,
+    }))
 }
 
 /// A change of the roster, with its event.
@@ -95,6 +103,7 @@ pub(super) fn change(
         conversation: GROUP,
         entry: event(by, number),
         roster: Some(RosterChange { expected_version, acts: acts.to_vec(), name: None }),
+        group: GroupStep::Open,
     }))
 }
 
@@ -112,6 +121,7 @@ pub(super) fn create(
         epoch: epoch(7),
         first: event(maker, number),
         members: members.to_vec(),
+        group: None,
     }))
 }
 
@@ -176,6 +186,24 @@ impl<F: Fixture> Scene<F> {
         scene.must(create(GROUP, ConversationKind::Group, 200, &members));
         scene.relay_all();
         scene
+    }
+
+    /// Drops the entries of [`GROUP`] up to a seq: everybody has acknowledged them, and all are old.
+    pub(super) fn drop_up_to(&mut self, last: u64) {
+        let delivered = seq(last);
+        let members = self.roster(GROUP).members.into_iter();
+        for member in members.filter(|member| member.membership.role.is_some()) {
+            self.must(Operation::Log(LogOperation::Mark {
+                conversation: GROUP,
+                account: member.profile.account,
+                marks: Marks { delivered, read: Seq::ZERO },
+                time: time(NOON),
+            }));
+        }
+        // The first notes it.
+        for _ in 0..2 {
+            self.must(retain(NOON, i64::MAX, NOON));
+        }
     }
 
     pub(super) fn reopen(mut self) -> Self {
@@ -288,11 +316,50 @@ impl<F: Fixture> Scene<F> {
         }
     }
 
+    pub(super) fn ask_device(&mut self, query: DeviceQuery) -> Answer {
+        self.ask(&Query::Device(query)).expect("an answer")
+    }
+
+    pub(super) fn group(&mut self, conversation: ConversationId) -> Option<GroupAnswer> {
+        match self.ask_log(LogQuery::Group(conversation)) {
+            Answer::Group(group) => group.map(|group| *group),
+            other => panic!("a group, not {other:?}"),
+        }
+    }
+
+    pub(super) fn inbox(&mut self, device: DeviceId, after: u64) -> InboxPage {
+        let (items_max, bytes_max) = (1_000, 1 << 30);
+        match self.ask_device(DeviceQuery::Inbox { device, after, items_max, bytes_max }) {
+            Answer::Inbox(page) => page,
+            other => panic!("an inbox, not {other:?}"),
+        }
+    }
+
+    pub(super) fn heads(&mut self, account: AccountId) -> DeviceHeads {
+        let device = device_of(account);
+        match self.ask_device(DeviceQuery::Heads { account, device }) {
+            Answer::Heads(heads) => heads,
+            other => panic!("heads, not {other:?}"),
+        }
+    }
+
     pub(super) fn relay_all(&mut self) {
         for row in self.outbox(usize::MAX) {
             self.must(relay(row));
         }
     }
+}
+
+/// One sweep over all logs.
+pub(super) fn retain(now: i64, entries_before: i64, acknowledged_before: i64) -> Operation {
+    Operation::Log(LogOperation::Retain(Retain {
+        now: time(now),
+        entries_before: time(entries_before),
+        acknowledged_before: time(acknowledged_before),
+        from: ConversationId::from_bytes([0; 16]),
+        conversations_max: usize::MAX,
+        entries_max: usize::MAX,
+    }))
 }
 
 pub(super) fn relay(row: OutboxRow) -> Operation {

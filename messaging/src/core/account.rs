@@ -126,20 +126,22 @@ impl Core {
     }
 
     pub(super) fn look_up_account(&mut self, now: Now, asker: Asker, account: AccountId) {
-        let is_partner = self.memory.accounts.get(&asker.account).is_some_and(|own| {
-            own.profile.account == account
-                || own.parts.values().any(|part| {
-                    part.partner.as_ref().is_some_and(|partner| partner.account == account)
-                })
-        });
-        if is_partner || self.count_look_up(now, asker) {
+        if self.is_own_or_partner(asker, account) || self.count_look_up(now, asker) {
             let step = AccountStep::LookUp { origin: asker.origin };
             self.read(Query::Account(AccountQuery::ById(account)), Then::Account(step));
         }
     }
 
+    /// Whether an account is the asker's, or that of somebody whom the asker talks with directly.
+    pub(super) fn is_own_or_partner(&self, asker: Asker, account: AccountId) -> bool {
+        self.memory.accounts.get(&asker.account).is_some_and(|own| {
+            let mut partners = own.parts.values().filter_map(|part| part.partner.as_ref());
+            own.profile.account == account || partners.any(|partner| partner.account == account)
+        })
+    }
+
     /// Whether the asker may look somebody up; if not, it is told so.
-    fn count_look_up(&mut self, now: Now, asker: Asker) -> bool {
+    pub(super) fn count_look_up(&mut self, now: Now, asker: Asker) -> bool {
         let limits = &self.configuration.limits;
         let Some(account) = self.memory.accounts.get_mut(&asker.account) else { return false };
         match account.look_ups.take(
@@ -232,10 +234,8 @@ impl Core {
                 self.reply(origin, reply);
             }
             AccountStep::RevokeDevice { asker, device, name } => {
-                self.memory.forget_device(device);
-                self.tell_devices(asker.account, device, name, true, now.wall);
                 self.reply(asker.origin, Ok(Reply::Done));
-                self.close_device(now, device);
+                self.note_revoked(now, asker.account, device, name);
             }
             AccountStep::FindVerifier { .. }
             | AccountStep::ReadSignedIn { .. }
@@ -281,6 +281,19 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// A device is revoked: the account's sessions hear of it, and its own are closed.
+    pub(super) fn note_revoked(
+        &mut self,
+        now: Now,
+        account: AccountId,
+        device: DeviceId,
+        name: String,
+    ) {
+        self.memory.forget_device(device);
+        self.tell_devices(account, device, name, true, now.wall);
+        self.close_device(now, device);
     }
 
     /// Tells the account's sessions that a device came or went.

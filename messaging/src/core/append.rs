@@ -1,47 +1,31 @@
-//! Making conversations, sending, erasing: what becomes of an entry on its way into the log and out to
-//! its readers.
+//! Sending and erasing: what becomes of an entry on its way into the log and out to its readers.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_model::event::{Act, Person};
-use tidings_model::limits::{
-    ADDS_MAX, CONVERSATION_NAME_BYTES_MAX, MEMBERS_MAX, PAYLOAD_BYTES_MAX,
-};
+use tidings_model::event::Person;
+use tidings_model::limits::{CONVERSATION_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use tidings_model::{
-    AccountId, ConversationEvent, ConversationId, ConversationKind, Entry, EntryKind, LogEpoch,
-    MessageId, Now, Refusal, Role, Seq,
+    AccountId, Checksum, ConversationEvent, ConversationId, Entry, EntryKind, GroupEpoch,
+    MessageId, Now, Refusal, Role, Seq, Timestamp,
 };
 
 use super::account::OVERLOAD_RETRY_AFTER;
 use super::{Asker, Core, Effect, Origin, Then};
+use crate::limits::SEALED_PAYLOAD_BYTES_MAX;
 use crate::request::{Event, LiveEntry, Reply};
 use crate::store::{
-    AccountQuery, Answer, Append, Appended, Applied, Create, LogOperation, NewEntry, Operation,
-    Outcome, Profile, Query, Rejection, RosterAct, RosterChange,
+    Append, Appended, Applied, GroupStep, LogOperation, NewEntry, Operation, Outcome, Profile,
+    Rejection, RosterAct, RosterChange,
 };
 
-/// A step of making or sending that waits for the store.
+/// A step of sending or erasing that waits for the store.
 #[derive(Debug)]
 pub(super) enum AppendStep {
-    /// The people of a new conversation are looked up.
-    People { asker: Asker, epoch: LogEpoch, act: NewConversation, now: Now },
-    /// A conversation is made.
-    Create { origin: Origin, conversation: ConversationId, message_id: MessageId },
     /// A message is appended.
     Send { origin: Origin, conversation: ConversationId, entry: NewEntry },
     /// A payload is erased.
     Erase { origin: Origin, conversation: ConversationId, seq: Seq },
-}
-
-/// A conversation to be made.
-#[derive(Debug)]
-pub(super) struct NewConversation {
-    pub(super) conversation: ConversationId,
-    pub(super) kind: ConversationKind,
-    pub(super) name: String,
-    pub(super) members: Vec<AccountId>,
-    pub(super) message_id: MessageId,
 }
 
 /// A message to be sent.
@@ -51,72 +35,19 @@ pub(super) struct Message {
     pub(super) message_id: MessageId,
     pub(super) payload: Bytes,
     pub(super) expires_after_ms: Option<u64>,
+    pub(super) sealed_in: Option<GroupEpoch>,
+    pub(super) client_time: Option<Timestamp>,
 }
 
 impl AppendStep {
-    pub(super) fn origin(&self) -> Option<Origin> {
-        Some(match self {
-            Self::People { asker, .. } => asker.origin,
-            Self::Create { origin, .. }
-            | Self::Send { origin, .. }
-            | Self::Erase { origin, .. } => *origin,
-        })
+    pub(super) fn origin(&self) -> Origin {
+        match self {
+            Self::Send { origin, .. } | Self::Erase { origin, .. } => *origin,
+        }
     }
 }
 
 impl Core {
-    pub(super) fn create(
-        &mut self,
-        now: Now,
-        entropy: [u8; 32],
-        asker: Asker,
-        mut act: NewConversation,
-    ) {
-        act.members.retain(|member| *member != asker.account);
-        act.members.sort_unstable();
-        act.members.dedup();
-        if let Err(refusal) = check_new(asker.account, &act) {
-            return self.reply(asker.origin, Err(refusal));
-        }
-        if !self.may_send(now, asker) {
-            return;
-        }
-        let epoch = LogEpoch::from_entropy(first_eight(entropy));
-        let mut people = vec![asker.account];
-        people.extend(&act.members);
-        let step = AppendStep::People { asker, epoch, act, now };
-        self.read(Query::Account(AccountQuery::Profiles(people)), Then::Append(step));
-    }
-
-    fn create_with(
-        &mut self,
-        asker: Asker,
-        epoch: LogEpoch,
-        act: NewConversation,
-        profiles: &[Profile],
-        now: Now,
-    ) {
-        let everybody_owns = act.kind != ConversationKind::Group;
-        let mut members = vec![(asker.account, Role::Owner)];
-        let role = if everybody_owns { Role::Owner } else { Role::Member };
-        members.extend(act.members.iter().map(|member| (*member, role)));
-        let people: Option<Vec<_>> =
-            members.iter().map(|(member, role)| person(profiles, *member, *role)).collect();
-        let Some(people) = people else {
-            return self.reply(asker.origin, Err(Refusal::NotFound));
-        };
-        let event = ConversationEvent {
-            roster_version: 1,
-            act: Act::Created { name: act.name.clone(), members: people },
-        };
-        let first = self.event_entry(now, asker, act.message_id, &event);
-        let bytes = first.payload.len();
-        let (conversation, message_id) = (act.conversation, act.message_id);
-        let create = Create { conversation, kind: act.kind, name: act.name, epoch, first, members };
-        let step = AppendStep::Create { origin: asker.origin, conversation, message_id };
-        self.apply(Operation::Log(LogOperation::Create(create)), bytes, Then::Append(step));
-    }
-
     /// An entry that the server writes on behalf of a device.
     pub(super) fn event_entry(
         &self,
@@ -124,6 +55,7 @@ impl Core {
         asker: Asker,
         message_id: MessageId,
         event: &ConversationEvent,
+        asked: Checksum,
     ) -> NewEntry {
         NewEntry {
             account: asker.account,
@@ -133,12 +65,18 @@ impl Core {
             payload: event.encode(),
             expires_after_ms: None,
             time: now.wall,
+            client_time: None,
+            asked: Some(asked),
         }
     }
 
     pub(super) fn send(&mut self, now: Now, asker: Asker, message: Message) {
-        if message.payload.len() > PAYLOAD_BYTES_MAX {
-            let refusal = Refusal::PayloadTooLarge { max: PAYLOAD_BYTES_MAX as u64 };
+        let bytes_max = match message.sealed_in {
+            Some(_) => SEALED_PAYLOAD_BYTES_MAX,
+            None => PAYLOAD_BYTES_MAX,
+        };
+        if message.payload.len() > bytes_max {
+            let refusal = Refusal::PayloadTooLarge { max: bytes_max as u64 };
             return self.reply(asker.origin, Err(refusal));
         }
         if !self.may_send(now, asker) {
@@ -152,10 +90,16 @@ impl Core {
             payload: message.payload,
             expires_after_ms: message.expires_after_ms,
             time: now.wall,
+            client_time: message.client_time,
+            asked: None,
         };
         let conversation = message.conversation;
         let bytes = entry.payload.len();
-        let append = Append { conversation, entry: entry.clone(), roster: None };
+        let group = match message.sealed_in {
+            Some(made_in) => GroupStep::Message { made_in },
+            None => GroupStep::Open,
+        };
+        let append = Append { conversation, entry: entry.clone(), roster: None, group };
         let step = AppendStep::Send { origin: asker.origin, conversation, entry };
         self.apply(Operation::Log(LogOperation::Append(append)), bytes, Then::Append(step));
     }
@@ -179,42 +123,19 @@ impl Core {
         self.apply(Operation::Log(operation), 0, Then::Append(step));
     }
 
-    pub(super) fn append_answered(&mut self, step: AppendStep, answer: Answer) {
-        match (step, answer) {
-            (AppendStep::People { asker, epoch, act, now }, Answer::Profiles(profiles)) => {
-                self.create_with(asker, epoch, act, &profiles, now);
-            }
-            (step, _) => {
-                if let Some(origin) = step.origin() {
-                    self.reply(origin, Err(Refusal::Unavailable));
-                }
-            }
-        }
-    }
-
-    pub(super) fn append_applied(&mut self, _now: Now, step: AppendStep, outcome: Outcome) {
+    pub(super) fn append_applied(&mut self, now: Now, step: AppendStep, outcome: Outcome) {
         match (step, outcome) {
-            (
-                AppendStep::Create { origin, conversation, message_id },
-                Ok(Applied::Appended(appended)),
-            ) => {
-                self.reply(origin, Ok(Reply::Accepted { conversation, message_id, appended }));
-                self.relay();
-            }
             (AppendStep::Send { origin, conversation, entry }, Ok(Applied::Appended(appended))) => {
                 let message_id = entry.message_id;
                 self.reply(origin, Ok(Reply::Accepted { conversation, message_id, appended }));
+                self.note_sender(now, origin.session, conversation);
                 self.note_appended(conversation, entry, appended, None);
             }
             (AppendStep::Erase { origin, conversation, seq }, Ok(_)) => {
                 self.reply(origin, Ok(Reply::Done));
                 self.tell_erased(conversation, seq);
             }
-            (step, outcome) => {
-                if let Some(origin) = step.origin() {
-                    self.reply(origin, Err(refusal_of(outcome)));
-                }
-            }
+            (step, outcome) => self.reply(step.origin(), Err(refusal_of(outcome))),
         }
     }
 
@@ -257,6 +178,7 @@ impl Core {
             device: entry.device,
             message_id: entry.message_id,
             time: position.time,
+            client_time: entry.client_time,
             kind: entry.kind,
             payload: entry.payload,
             checksum: appended.checksum,
@@ -281,7 +203,10 @@ impl Core {
         let Some(conversation) = self.memory.conversations.get_mut(&key) else {
             return Vec::new();
         };
-        conversation.record.roster_version = change.expected_version + 1;
+        conversation.record.roster_version = match conversation.record.group {
+            Some(_) => conversation.record.roster_version + 1,
+            None => change.expected_version + 1,
+        };
         if let Some(name) = &change.name {
             conversation.record.name.clone_from(name);
         }
@@ -343,38 +268,6 @@ pub(super) fn person(profiles: &[Profile], account: AccountId, role: Role) -> Op
     })
 }
 
-fn check_new(maker: AccountId, act: &NewConversation) -> Result<(), Refusal> {
-    let invalid = |field, problem| Err(Refusal::InvalidField { field, problem });
-    match act.kind {
-        ConversationKind::Direct => match act.members.as_slice() {
-            [other] if act.conversation == ConversationId::direct(maker, *other) => Ok(()),
-            [_] => invalid("conversation", "is not the id that follows from the two accounts"),
-            _ => invalid("members", "must name the one other account"),
-        },
-        ConversationKind::NotesToSelf if !act.members.is_empty() => {
-            invalid("members", "must be empty for notes to self")
-        }
-        ConversationKind::NotesToSelf
-            if act.conversation != ConversationId::notes_to_self(maker) =>
-        {
-            invalid("conversation", "is not the id that follows from the account")
-        }
-        ConversationKind::NotesToSelf => Ok(()),
-        ConversationKind::Group => check_group(act),
-    }
-}
-
-fn check_group(act: &NewConversation) -> Result<(), Refusal> {
-    check_group_name(&act.name)?;
-    if act.members.len() > ADDS_MAX {
-        return Err(Refusal::TooManyAdded { max: ADDS_MAX as u64 });
-    }
-    if act.members.len() + 1 > MEMBERS_MAX {
-        return Err(Refusal::GroupFull { max: MEMBERS_MAX as u64 });
-    }
-    Ok(())
-}
-
 pub(super) fn check_group_name(name: &str) -> Result<(), Refusal> {
     if name.is_empty() {
         return Err(Refusal::InvalidField { field: "name", problem: "must not be empty" });
@@ -383,10 +276,4 @@ pub(super) fn check_group_name(name: &str) -> Result<(), Refusal> {
         return Err(Refusal::NameTooLong { max: CONVERSATION_NAME_BYTES_MAX as u64 });
     }
     Ok(())
-}
-
-fn first_eight(entropy: [u8; 32]) -> [u8; 8] {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&entropy[..8]);
-    bytes
 }

@@ -12,12 +12,12 @@ use tidings_model::{
 use super::append::{check_group_name, person, refusal_of};
 use super::memory::state_of;
 use super::resume::partner_of;
-use super::{Asker, Core, Origin, Then};
+use super::{Asker, Core, Origin, Then, asked};
 use crate::limits::{RECEIPTS_TO_ALL_MEMBERS_MAX, ROSTER_RETRIES_MAX};
 use crate::request::{Change, ConversationState, Description, Member, Reply};
 use crate::store::{
-    Answer, Append, Applied, LogOperation, LogQuery, MemberRecord, Membership, NewEntry, Operation,
-    Outcome, Profile, Query, Rejection, RosterAct, RosterChange, RosterRecord,
+    Answer, Append, Applied, GroupStep, LogOperation, LogQuery, MemberRecord, Membership, NewEntry,
+    Operation, Outcome, Profile, Query, Rejection, Retry, RosterAct, RosterChange, RosterRecord,
 };
 
 /// A step of a change that waits for the store.
@@ -74,7 +74,11 @@ impl Core {
         let query = LogQuery::Roster {
             conversation: attempt.conversation,
             profiles,
-            message: Some((attempt.asker.device, attempt.message_id)),
+            message: Some(Retry {
+                device: attempt.asker.device,
+                message_id: attempt.message_id,
+                asked: asked::change(&attempt.act),
+            }),
         };
         self.read(Query::Log(query), Then::Change(ChangeStep::Roster(attempt)));
     }
@@ -123,12 +127,14 @@ impl Core {
         };
         let expected_version = roster.conversation.roster_version;
         let event = ConversationEvent { roster_version: expected_version + 1, act: plan.event };
-        let entry = self.event_entry(now, asker, attempt.message_id, &event);
+        let asked = asked::change(&attempt.act);
+        let entry = self.event_entry(now, asker, attempt.message_id, &event, asked);
         let change = RosterChange { expected_version, acts: plan.acts, name: plan.name };
         let append = Append {
             conversation: attempt.conversation,
             entry: entry.clone(),
             roster: Some(change.clone()),
+            group: GroupStep::Open,
         };
         let bytes = entry.payload.len();
         let step = ChangeStep::Append { attempt, entry, roster: change };
@@ -168,6 +174,9 @@ struct Plan {
 fn plan(roster: &RosterRecord, by: AccountId, act: &Change) -> Result<Plan, Refusal> {
     let own = member(roster, by).ok_or(Refusal::NotFound)?;
     let role = own.membership.role.ok_or(Refusal::NotAMember)?;
+    if roster.conversation.group.is_some() {
+        return Err(Refusal::WrongSealing { sealed: true });
+    }
     if roster.conversation.kind != ConversationKind::Group {
         return Err(Refusal::WrongKind);
     }
@@ -368,6 +377,7 @@ mod tests {
                 floor: Seq::ZERO,
                 roster_version: 4,
                 member_count: present,
+                group: None,
             },
             members: records.collect(),
             profiles: vec![profile(NOOR), profile(INES)],
@@ -478,6 +488,17 @@ mod tests {
         let mut roster = group(&[(ANNA, Some(Role::Owner)), (KOFI, Some(Role::Owner))]);
         roster.conversation.kind = ConversationKind::Direct;
         assert_eq!(refused(&roster, ANNA, Change::Leave), Refusal::WrongKind);
+    }
+
+    #[test]
+    fn sealed_conversations_change_by_commits_alone() {
+        let mut roster = group(&[(ANNA, Some(Role::Owner)), (KOFI, None)]);
+        roster.conversation.group = Some(tidings_model::GroupEpoch::FIRST);
+        let sealed = Refusal::WrongSealing { sealed: true };
+        for act in [Change::Leave, Change::Add(vec![NOOR]), Change::Rename("x".into())] {
+            assert_eq!(refused(&roster, ANNA, act), sealed);
+        }
+        assert_eq!(refused(&roster, KOFI, Change::Leave), Refusal::NotAMember);
     }
 
     #[test]

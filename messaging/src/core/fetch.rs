@@ -25,7 +25,14 @@ pub(super) struct Fetch {
 #[derive(Debug)]
 pub(super) enum FetchStep {
     /// Entries are read.
-    Page { asker: Asker, fetch: Fetch, entropy: [u8; 32], hidden: Option<Hidden>, epoch: LogEpoch },
+    Page {
+        asker: Asker,
+        fetch: Fetch,
+        entropy: [u8; 32],
+        hidden: Option<Hidden>,
+        until: Seq,
+        epoch: LogEpoch,
+    },
     /// The log gets a new epoch, because a cursor did not fit.
     Renew { conversation: ConversationId, epoch: LogEpoch, since: Seq, origin: Option<Origin> },
 }
@@ -74,19 +81,20 @@ impl Core {
             0 => ENTRIES_PER_PAGE_MAX,
             wanted => wanted.min(ENTRIES_PER_PAGE_MAX),
         };
+        let until = range.to.unwrap_or(record.head);
         let query = LogQuery::Entries {
             conversation: fetch.conversation,
             after: hidden.map_or(fetch.after, |hidden| hidden.to),
-            until: range.to.unwrap_or(record.head),
+            until,
             entries_max,
             bytes_max: PAGE_BYTES_MAX,
         };
-        let step = FetchStep::Page { asker, fetch, entropy, hidden, epoch };
+        let step = FetchStep::Page { asker, fetch, entropy, hidden, until, epoch };
         self.read(Query::Log(query), Then::Fetch(step));
     }
 
     pub(super) fn fetch_answered(&mut self, now: Now, step: FetchStep, answer: Answer) {
-        let FetchStep::Page { asker, fetch, entropy, hidden, epoch } = step else { return };
+        let FetchStep::Page { asker, fetch, entropy, hidden, until, epoch } = step else { return };
         let Answer::Entries(page) = answer else {
             return self.reply(asker.origin, Err(Refusal::Unavailable));
         };
@@ -108,7 +116,7 @@ impl Core {
             return self.distrust(now, entropy, asker, fetch.conversation);
         }
         let conversation = fetch.conversation;
-        let items = items(now, hidden, fetch.after, page);
+        let items = items(now, hidden, fetch.after, until, page);
         self.reply(asker.origin, Ok(Reply::Entries { conversation, epoch, items, head }));
     }
 
@@ -218,15 +226,23 @@ impl Core {
     }
 }
 
-/// Joins what is hidden before a page with its entries. A payload that has expired is not shown, though
+/// Joins what is hidden before a page with its entries. The log's floor may lie far behind the range
+/// that is read, which ends at `until`. A payload that has expired is not shown, though
 /// the sweep that erases it may be some seconds away.
-fn items(now: Now, hidden: Option<Hidden>, after: Seq, page: EntryPage) -> Vec<LogItem> {
+fn items(
+    now: Now,
+    hidden: Option<Hidden>,
+    after: Seq,
+    until: Seq,
+    page: EntryPage,
+) -> Vec<LogItem> {
     let mut items = Vec::with_capacity(page.entries.len() + 2);
     let start = hidden.map_or(after, |hidden| hidden.to);
     items.extend(hidden.map(LogItem::Hidden));
     if page.floor > start {
         let reason = HiddenReason::Trimmed;
-        items.push(LogItem::Hidden(Hidden { from: start.next(), to: page.floor, reason }));
+        let to = page.floor.min(until);
+        items.push(LogItem::Hidden(Hidden { from: start.next(), to, reason }));
     }
     items.extend(page.entries.into_iter().map(|mut entry| {
         if entry.expires_at().is_some_and(|at| at <= now.wall) {

@@ -10,8 +10,10 @@ use tidings_model::{
     AccountId, Checksum, ConversationId, DeviceId, Monotonic, Range, Role, Seq, Timestamp,
 };
 
+use super::heads::Heads;
+use super::pace::Pace;
 use super::receipt::Tracked;
-use super::throttle::LookUps;
+use super::throttle::Allowance;
 use crate::limits::{IDLE_ACCOUNTS_MAX, RECEIPTS_TO_ALL_MEMBERS_MAX, RECENT_AUTHORS_MAX};
 use crate::request::{ConversationState, SessionId};
 use crate::store::{
@@ -25,7 +27,7 @@ pub(super) struct Memory {
     pub(super) accounts: BTreeMap<AccountId, Account>,
     pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     /// Devices that have resumed, so that the next resume reads nothing.
-    pub(super) devices: BTreeMap<DeviceId, (AccountId, TokenHash)>,
+    pub(super) devices: BTreeMap<DeviceId, KnownDevice>,
     /// Accounts without a session, the longest away first.
     idle: BTreeMap<u64, AccountId>,
     last_idle: u64,
@@ -38,12 +40,21 @@ pub(super) struct Account {
     pub(super) administrator: bool,
     pub(super) sessions: BTreeSet<SessionId>,
     /// Its devices among [`Memory::devices`].
-    devices: BTreeSet<DeviceId>,
+    pub(super) devices: BTreeSet<DeviceId>,
     /// Its place among those that are idle.
     idle: Option<u64>,
     pub(super) parts: BTreeMap<ConversationId, Part>,
     pub(super) last_seen: Option<Timestamp>,
-    pub(super) look_ups: LookUps,
+    pub(super) look_ups: Allowance,
+    pub(super) claims: Allowance,
+}
+
+/// A device whose token was found right.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownDevice {
+    pub(super) account: AccountId,
+    pub(super) token: TokenHash,
+    pub(super) heads: Heads,
 }
 
 /// An account's part in a conversation.
@@ -68,6 +79,10 @@ pub(super) struct Conversation {
     pub(super) typing: BTreeMap<AccountId, Monotonic>,
     /// Sessions that have it open.
     pub(super) views: BTreeSet<SessionId>,
+    /// Of its Commits, where it is sealed.
+    pub(super) pace: Pace,
+    /// When its group was restarted.
+    pub(super) restarted_at: Option<Monotonic>,
 }
 
 /// What happened to conversations while a query was under way, which its answer may not show yet.
@@ -128,6 +143,8 @@ impl Conversation {
             authors: VecDeque::new(),
             typing: BTreeMap::new(),
             views: BTreeSet::new(),
+            pace: Pace::default(),
+            restarted_at: None,
         }
     }
 
@@ -185,6 +202,7 @@ pub(super) fn state_of(
         member_count: record.member_count,
         partner,
         receipts,
+        group: record.group,
     }
 }
 
@@ -284,7 +302,8 @@ impl Memory {
             idle: None,
             parts: BTreeMap::new(),
             last_seen: None,
-            look_ups: LookUps::default(),
+            look_ups: Allowance::default(),
+            claims: Allowance::default(),
         };
         if self.accounts.contains_key(&id) {
             return Ok(());
@@ -320,13 +339,14 @@ impl Memory {
     pub(super) fn remember_device(&mut self, id: AccountId, device: DeviceId, token: TokenHash) {
         if let Some(account) = self.accounts.get_mut(&id) {
             account.devices.insert(device);
-            self.devices.insert(device, (id, token));
+            let known = KnownDevice { account: id, token, heads: Heads::default() };
+            self.devices.entry(device).or_insert(known);
         }
     }
 
     pub(super) fn forget_device(&mut self, device: DeviceId) {
-        if let Some((id, _)) = self.devices.remove(&device)
-            && let Some(account) = self.accounts.get_mut(&id)
+        if let Some(known) = self.devices.remove(&device)
+            && let Some(account) = self.accounts.get_mut(&known.account)
         {
             account.devices.remove(&device);
         }

@@ -1,7 +1,7 @@
 //! How a session becomes live, and how it ends.
 //!
-//! Token, counter, conversations, in this order: the counter is written before anything is read, so
-//! that the answer shows everything up to it. An account that is in memory reads nothing.
+//! Token, counter, conversations, heads, in this order: the counter is written before anything is read,
+//! so that the answer shows everything up to it. A device that is in memory reads nothing.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,9 @@ use crate::request::{
     CloseReason, ConversationState, Event, Reply, Request, Resume, Resumed, SessionId,
 };
 use crate::store::{
-    AccountOperation, AccountQuery, AccountRecord, Answer, Applied, LogQuery, MemberRecord,
-    MembershipRecord, Operation, Outcome, Profile, Query, Receipt, Rejection, RosterRecord,
+    AccountOperation, AccountQuery, AccountRecord, Answer, Applied, DeviceQuery, LogQuery,
+    MemberRecord, MembershipRecord, Operation, Outcome, Profile, Query, Receipt, Rejection,
+    RosterRecord,
 };
 
 /// A step of a resume that waits for the store.
@@ -29,6 +30,8 @@ pub(super) enum ResumeStep {
     Counter(Attempt, AccountRecord),
     /// The account's conversations are read.
     Conversations(Attempt, AccountRecord, bool),
+    /// What waits for the device is read.
+    Heads(Attempt, AccountRecord, bool),
     /// One conversation that is new to the account is read; then a request that needs it goes on.
     Adopt { account: AccountId, conversation: ConversationId, request: Option<Parked> },
 }
@@ -49,7 +52,8 @@ impl ResumeStep {
         match self {
             Self::Device(attempt)
             | Self::Counter(attempt, _)
-            | Self::Conversations(attempt, ..) => Some(attempt.origin),
+            | Self::Conversations(attempt, ..)
+            | Self::Heads(attempt, ..) => Some(attempt.origin),
             Self::Adopt { request, .. } => request.as_ref().map(|(origin, ..)| *origin),
         }
     }
@@ -65,7 +69,7 @@ impl Core {
         let attempt = Attempt { origin, entropy, resume };
         let device = attempt.resume.device;
         let known = self.memory.devices.get(&device).copied();
-        match known.and_then(|(id, token)| Some((self.memory.accounts.get(&id)?, token))) {
+        match known.and_then(|of| Some((self.memory.accounts.get(&of.account)?, of.token))) {
             Some((_, token)) if token != attempt.resume.token_hash => {
                 self.turn_away(origin.session)
             }
@@ -101,7 +105,7 @@ impl Core {
             Ok(Applied::Resumed { restored }) => {
                 let id = account.profile.account;
                 if self.memory.accounts.contains_key(&id) {
-                    self.finish_resume(now, attempt, id, restored);
+                    self.read_heads(now, attempt, account, restored);
                 } else {
                     self.load_account(attempt, account, restored);
                 }
@@ -153,8 +157,17 @@ impl Core {
                 let id = account.profile.account;
                 let load = load.unwrap_or_else(|| Load::of(id));
                 match self.memory.insert_account(&account, memberships, &load) {
-                    Ok(()) => self.finish_resume(now, attempt, id, restored),
+                    Ok(()) => self.read_heads(now, attempt, account, restored),
                     Err(Stale) => self.load_account(attempt, account, restored),
+                }
+            }
+            (ResumeStep::Heads(attempt, account, restored), Answer::Heads(heads)) => {
+                self.memory.take_heads(attempt.resume.device, heads);
+                let id = account.profile.account;
+                if self.memory.accounts.contains_key(&id) {
+                    self.finish_resume(now, attempt, id, restored);
+                } else {
+                    self.load_account(attempt, account, restored);
                 }
             }
             (ResumeStep::Adopt { account, conversation, request }, Answer::Roster(roster)) => {
@@ -174,6 +187,23 @@ impl Core {
         }
     }
 
+    /// Reads what waits for the device, unless it is in memory.
+    fn read_heads(&mut self, now: Now, attempt: Attempt, account: AccountRecord, restored: bool) {
+        let (id, device) = (account.profile.account, attempt.resume.device);
+        let Some(session) = self.sessions.get(&attempt.origin.session) else { return };
+        // A revocation that came in between has cleared it: the device is not to be remembered again.
+        if session.resuming != Some(device) {
+            return;
+        }
+        self.memory.remember_device(id, device, attempt.resume.token_hash);
+        let known = self.memory.devices.get(&device);
+        if known.is_some_and(|known| known.heads.told().is_some()) {
+            return self.finish_resume(now, attempt, id, restored);
+        }
+        let query = Query::Device(DeviceQuery::Heads { account: id, device });
+        self.read(query, Then::Resume(ResumeStep::Heads(attempt, account, restored)));
+    }
+
     fn finish_resume(&mut self, now: Now, attempt: Attempt, id: AccountId, restored: bool) {
         let Attempt { origin, entropy, resume } = attempt;
         let Some(session) = self.sessions.get_mut(&origin.session) else { return };
@@ -181,7 +211,6 @@ impl Core {
         if session.resuming.take() != Some(resume.device) {
             return;
         }
-        self.memory.remember_device(id, resume.device, resume.token_hash);
         self.replace_sessions(now, id, resume.device);
         let live = LiveSession {
             account: id,
@@ -201,6 +230,8 @@ impl Core {
 
     fn answer_resume(&mut self, origin: Origin, id: AccountId, resume: &Resume, restored: bool) {
         let Some(account) = self.memory.accounts.get(&id) else { return };
+        let known = self.memory.devices.get(&resume.device);
+        let heads = known.and_then(|known| known.heads.told());
         let mut states = self.changed_states(id, resume);
         let rest = states.split_off(states.len().min(STATES_PER_EVENT_MAX));
         let resumed = Resumed {
@@ -209,6 +240,7 @@ impl Core {
             restored,
             conversations: states,
             more: !rest.is_empty(),
+            heads: heads.unwrap_or_default(),
         };
         self.reply(origin, Ok(Reply::Resumed(Box::new(resumed))));
         for chunk in rest.chunks(STATES_PER_EVENT_MAX) {

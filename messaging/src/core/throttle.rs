@@ -1,5 +1,5 @@
 //! Rates: how many messages a session may send, how many passwords a network may try, how many people
-//! an account may look up.
+//! an account may look up and how often it may claim their key packages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -103,15 +103,15 @@ impl SignInFailures {
     }
 }
 
-/// Look-ups of one account.
+/// How often one account has done something that is limited by the minute and by the day.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LookUps {
+pub(super) struct Allowance {
     minute: Window,
     day: Window,
 }
 
-impl LookUps {
-    /// Counts a look-up, or gives the limit that was hit and how long to wait.
+impl Allowance {
+    /// Counts one more, or gives the limit that was hit and how long to wait.
     pub(super) fn take(
         &mut self,
         per_minute: u32,
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn look_ups_are_limited_by_minute_and_by_day() {
-        let mut look_ups = LookUps::default();
+        let mut look_ups = Allowance::default();
         for _ in 0..2 {
             assert_eq!(look_ups.take(2, 3, at(0)), Ok(()));
         }

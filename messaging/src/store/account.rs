@@ -84,8 +84,9 @@ pub enum AccountOperation {
         /// The server's time.
         now: Timestamp,
     },
-    /// Revokes a device; its id is never used again. Another account's device, or none: `NOT_FOUND`.
-    /// Revoking twice is done.
+    /// Revokes a device; its id is never used again. Its key packages, its last resort and what its inbox
+    /// holds and remembers are dropped. Another account's device, or none: `NOT_FOUND`. Revoking twice is
+    /// done.
     RevokeDevice {
         /// The account.
         account: AccountId,

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use tidings_model::{
-    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, LogEpoch,
-    MessageId, Range, Role, Seq, Timestamp,
+    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, GroupEpoch,
+    LogEpoch, MessageId, Range, Role, Seq, Timestamp,
 };
 
 use super::account::Profile;
+use super::group::{GroupRecord, GroupStep};
 use super::{LogPosition, Marks};
 
 /// A change of a conversation.
@@ -20,7 +21,7 @@ pub enum LogOperation {
     ///
     /// 1. `by` never was a member: `NOT_FOUND`; is none any more: `NOT_A_MEMBER`.
     /// 2. The entry lies outside their ranges, was dropped or does not exist: `NOT_FOUND`.
-    /// 3. The entry is an event, or `by` neither wrote it nor may moderate: `FORBIDDEN`.
+    /// 3. The entry is no message, or `by` neither wrote it nor may moderate: `FORBIDDEN`.
     ///
     /// Erasing twice is done.
     Erase {
@@ -68,14 +69,37 @@ pub enum LogOperation {
         /// At most this many.
         entries_max: usize,
     },
-    /// Drops entries up to a seq: readers get `Hidden` with the reason trimmed. A floor never goes
-    /// back. A message id whose entry was dropped is free again. An unknown log: done.
-    Trim {
-        /// The log.
-        conversation: ConversationId,
-        /// The last dropped seq, at most the head.
-        floor: Seq,
-    },
+    /// Drops what is old and was acknowledged by all. See [`Retain`].
+    Retain(Retain),
+}
+
+/// Drops the beginnings of logs: readers get `Hidden` with the reason trimmed, and a message id whose
+/// entry was dropped is free again. Floors never go back.
+///
+/// A log is *acknowledged* up to the lowest `delivered` mark of its present members, where nobody holds
+/// back what was before their first range; without members, up to its head. That changes all the time,
+/// so the store notes it with its time and drops up to what it had noted before. For each log:
+///
+/// 1. The first entry is not old, or what was noted is younger than `acknowledged_before`: nothing.
+/// 2. Old entries are dropped, up to what was noted and is acknowledged still.
+/// 3. What is acknowledged now is noted, where it is something else.
+///
+/// So an entry is never dropped before every member has it, nor within the span between `now` and
+/// `acknowledged_before` after that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retain {
+    /// The server's time.
+    pub now: Timestamp,
+    /// Entries of an earlier time are old.
+    pub entries_before: Timestamp,
+    /// Of what was noted at this time or earlier, old entries go.
+    pub acknowledged_before: Timestamp,
+    /// Logs from this id on, in the order of their ids.
+    pub from: ConversationId,
+    /// At most this many logs.
+    pub conversations_max: usize,
+    /// At most this many entries.
+    pub entries_max: usize,
 }
 
 /// An entry before it has a place.
@@ -95,15 +119,29 @@ pub struct NewEntry {
     pub expires_after_ms: Option<u64>,
     /// The server's time; the log takes the later of it and the time of its head.
     pub time: Timestamp,
+    /// The device's own time, kept as it is ([`Entry::client_time`]).
+    pub client_time: Option<Timestamp>,
+    /// Checksum of what the device asked for, where that is not the payload: an event says what an act
+    /// came to, which depends on the roster. A retry is known by it.
+    pub asked: Option<Checksum>,
+}
+
+impl NewEntry {
+    /// Checksum of what the device asked for. Another one, or another kind, under the same message id
+    /// is another act: `payload_differs`.
+    pub fn asked(&self) -> Checksum {
+        self.asked.unwrap_or_else(|| Checksum::of_payload(&self.payload))
+    }
 }
 
 /// Makes a conversation. The maker is `members[0]`. Each member leaves an outbox row
 /// [`super::Effect::Joined`]. Checked in this order:
 ///
-/// 1. The conversation exists: it answers with its first entry as a duplicate, if it is direct or notes
-///    to self and the maker is or was among its members, or if it was made under the same `(device,
-///    message id)`; else `ID_TAKEN`. So it does after the first entry was dropped; payloads are not
-///    compared, since the core builds them.
+/// 1. The conversation exists. If it was made under the same `(device, message id)`, or another of its
+///    entries has that, it answers with that entry as a duplicate; with its first one also after that
+///    was dropped. If it is direct or notes to self and the maker is or was among its members, it
+///    answers with its first entry as a duplicate, which another made or made under another id, so
+///    that nothing differs. Else `ID_TAKEN`.
 /// 2. `(first.device, first.message_id)` is in another log: `ID_TAKEN`.
 /// 3. A member's account does not exist: `NOT_FOUND`.
 /// 4. A member has `CONVERSATIONS_MAX` conversations in its own index already:
@@ -123,6 +161,8 @@ pub struct Create {
     /// The first members, each account once; their ranges begin at seq 1. The roster's version
     /// becomes 1.
     pub members: Vec<(AccountId, Role)>,
+    /// Of a sealed conversation: its group, with the maker's device alone in it.
+    pub group: Option<GroupRecord>,
 }
 
 /// Appends an entry. Checked in this order:
@@ -131,9 +171,11 @@ pub struct Create {
 ///    if it stands in the same conversation; else `ID_TAKEN`.
 /// 2. The conversation exists and the sender is a member: else `NOT_FOUND` (never was one, or no such
 ///    conversation, indistinguishably) or `NOT_A_MEMBER` (was one).
-/// 3. The roster has the version that the change was built for: else `RosterChanged`.
-/// 4. Accounts that join exist: else `NOT_FOUND`.
-/// 5. Nobody who joins for the first time has `CONVERSATIONS_MAX` conversations in their own index
+/// 3. What [`GroupStep`] says.
+/// 4. The roster has the version that the change was built for: else `RosterChanged`. In a sealed
+///    conversation the group's epoch says the same, and the version is not looked at.
+/// 5. Accounts that join exist: else `NOT_FOUND`.
+/// 6. Nobody who joins for the first time has `CONVERSATIONS_MAX` conversations in their own index
 ///    already: else `TOO_MANY_CONVERSATIONS`.
 ///
 /// A joiner's range begins at the entry's seq, a leaver's ends with it.
@@ -145,6 +187,8 @@ pub struct Append {
     pub entry: NewEntry,
     /// What it changes of the roster, in the same transaction.
     pub roster: Option<RosterChange>,
+    /// What it asks of the group, and changes of it.
+    pub group: GroupStep,
 }
 
 /// A change of a roster.
@@ -180,7 +224,8 @@ pub struct Appended {
     pub checksum: Checksum,
     /// Whether an earlier operation had appended it.
     pub duplicate: bool,
-    /// Whether that one had another payload (`PayloadDiffers`); the first one stands.
+    /// Whether that one asked for something else (`PayloadDiffers`): see [`NewEntry::asked`]. The first
+    /// one stands.
     pub payload_differs: bool,
 }
 
@@ -202,8 +247,18 @@ pub enum LogQuery {
         conversation: ConversationId,
         /// Profiles of these accounts come too.
         profiles: Vec<AccountId>,
-        /// Whether this message is in this log already.
-        message: Option<(DeviceId, MessageId)>,
+        /// Whether the message of this act is in this log already.
+        message: Option<Retry>,
+    },
+    /// The group of a sealed conversation. → [`super::GroupAnswer`]
+    Group(ConversationId),
+    /// Those of some accounts that an account has ever had a conversation in common with, whether or not
+    /// at the same time; in order, each once.
+    Met {
+        /// The account.
+        account: AccountId,
+        /// The others.
+        others: Vec<AccountId>,
     },
     /// Entries after a seq, in order, up to `until`. Damaged or missing ones refuse the query with
     /// `ENTRY_DAMAGED`, unless good ones come before: then the page ends there. An unknown log:
@@ -220,6 +275,17 @@ pub enum LogQuery {
         /// Stop before the payloads exceed this; one entry comes always.
         bytes_max: usize,
     },
+}
+
+/// An act that changes a roster, and that its device may have asked for before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// The device.
+    pub device: DeviceId,
+    /// Names the act.
+    pub message_id: MessageId,
+    /// [`NewEntry::asked`]; the kind is that of events.
+    pub asked: Checksum,
 }
 
 /// A conversation, without its members.
@@ -247,6 +313,8 @@ pub struct ConversationRecord {
     pub roster_version: u64,
     /// Members now.
     pub member_count: usize,
+    /// Of a sealed conversation: where its group stands.
+    pub group: Option<GroupEpoch>,
 }
 
 /// An account's part in a conversation.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidings_messaging::request::{CloseReason, RequestId};
-use tidings_messaging::store::{InviteHash, TokenHash};
+use tidings_messaging::store::{InviteHash, TokenHash, Writer};
 use tidings_messaging::{Event, Reply, Request};
 use tidings_model::{DeviceId, Refusal};
 
@@ -56,7 +56,11 @@ fn device_of_another_shard_is_refused() {
 fn nothing_is_answered_before_the_session_is_live() {
     let mut world = World::new();
     let session = world.connect();
-    for body in [Request::ListDevices, Request::Tail, Request::LookUpName("anna".into())] {
+    for body in [
+        Request::ListDevices,
+        Request::Tail { round_trip: None },
+        Request::LookUpName("anna".into()),
+    ] {
         assert_eq!(world.ask(session, body), Err(Refusal::Unauthenticated));
     }
 }
@@ -104,7 +108,10 @@ fn newer_session_of_a_device_replaces_the_older_one() {
     let (mut world, sessions) = World::with(&[ANNA]);
     world.come(ANNA);
     assert_eq!(world.closed, [(sessions[0], CloseReason::Replaced)]);
-    assert_eq!(world.ask(sessions[0], Request::Tail), Err(Refusal::Unauthenticated));
+    assert_eq!(
+        world.ask(sessions[0], Request::Tail { round_trip: None }),
+        Err(Refusal::Unauthenticated)
+    );
 }
 
 #[test]
@@ -132,7 +139,7 @@ fn revoked_device_is_closed_and_cannot_resume_while_others_go_on() {
         world.heard(sessions[0]).last(),
         Some(Event::DevicesChanged { revoked: true, name, .. }) if name == "laptop"
     ));
-    assert!(world.ask(sessions[0], Request::Tail).is_ok());
+    assert!(world.ask(sessions[0], Request::Tail { round_trip: None }).is_ok());
 
     let again = world.connect();
     resume.counter = 2;
@@ -156,7 +163,48 @@ fn device_revoked_while_it_resumes_does_not_become_live() {
     world.begin(session, Request::Resume(resume));
     world.settle();
     assert_eq!(world.closed, [(session, CloseReason::Revoked)]);
-    assert_eq!(world.ask(session, Request::Tail), Err(Refusal::Unauthenticated));
+    assert_eq!(
+        world.ask(session, Request::Tail { round_trip: None }),
+        Err(Refusal::Unauthenticated)
+    );
+}
+
+#[test]
+fn every_session_of_a_revoked_device_is_closed_in_the_step_that_learns_of_it() {
+    let (mut world, sessions) = World::with(&[ANNA]);
+    let phone = DeviceId::of_account(ANNA.account(), [0x77; 16]);
+    let gate = world.connect();
+    let device = new_device(phone, TokenHash([0x77; 32]));
+    world.ask(gate, Request::SignIn { account: ANNA.account(), device }).expect("signs in");
+    let mut resume = world.resume_of(ANNA, Vec::new());
+    (resume.device, resume.token_hash, resume.counter) = (phone, TokenHash([0x77; 32]), 1);
+    let live = world.connect();
+    world.ask(live, Request::Resume(resume.clone())).expect("resumes");
+
+    let revoke = world.begin(sessions[0], Request::RevokeDevice(phone));
+    world.hand_over_answer();
+    let (ticket, revocation) = world.writes.pop_front().expect("the device is being revoked");
+    let resuming = world.connect();
+    resume.counter = 2;
+    let resumed = world.begin(resuming, Request::Resume(resume));
+    assert_eq!(world.closed, []);
+
+    let outcomes = world.store.apply(&[revocation]).expect("the model store never fails");
+    let outcome = outcomes.into_iter().next().expect("one operation has one outcome");
+    world.core.handle_outcome(world.now(), ticket, outcome);
+    world.take_effects();
+    // No time has passed, and the store was asked nothing more.
+    let closed = [(live, CloseReason::Revoked), (resuming, CloseReason::Revoked)];
+    assert_eq!(world.closed, closed);
+    assert_eq!(world.answer_to(sessions[0], revoke), Some(Ok(Reply::Done)));
+
+    world.settle();
+    assert_eq!(world.closed, closed, "each is closed once");
+    assert_eq!(world.answer_to(resuming, resumed), None);
+    assert!(
+        world.ask(sessions[0], Request::Tail { round_trip: None }).is_ok(),
+        "other devices go on"
+    );
 }
 
 #[test]
@@ -164,7 +212,7 @@ fn other_accounts_device_cannot_be_revoked() {
     let (mut world, sessions) = World::with(&[ANNA, KOFI]);
     let revoked = world.ask(sessions[0], Request::RevokeDevice(KOFI.device()));
     assert_eq!(revoked, Err(Refusal::NotFound));
-    assert!(world.ask(sessions[1], Request::Tail).is_ok());
+    assert!(world.ask(sessions[1], Request::Tail { round_trip: None }).is_ok());
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn create_direct(world: &mut World, session: tidings_messaging::request::Session
         name: String::new(),
         members: vec![KOFI.account()],
         message_id,
+        group: None,
     };
     assert!(matches!(world.ask(session, body), Ok(Reply::Accepted { .. })));
 }
@@ -81,6 +82,7 @@ fn direct_conversation_made_from_both_sides_is_one() {
         name: String::new(),
         members: vec![ANNA.account()],
         message_id,
+        group: None,
     };
     match world.ask(sessions[1], body) {
         Ok(Reply::Accepted { appended, .. }) => assert!(appended.duplicate),
@@ -98,7 +100,8 @@ fn conversation_that_is_not_the_derived_one_is_refused() {
     ] {
         let message_id = world.message_id();
         let name = String::new();
-        let body = Request::Create { conversation: CHOIR, kind, name, members, message_id };
+        let body =
+            Request::Create { conversation: CHOIR, kind, name, members, message_id, group: None };
         let refused = world.ask(sessions[0], body);
         let wrong_id = Err(Refusal::InvalidField {
             field: "conversation",
@@ -160,7 +163,7 @@ fn tail_is_the_sum_of_what_may_be_read() {
     create_direct(&mut world, sessions[0]);
     world.create_choir(sessions[0], &[KOFI]).expect("is made");
     world.say(sessions[0], CHOIR, "la").expect("is accepted");
-    assert_eq!(world.ask(sessions[1], Request::Tail), Ok(Reply::Tail(3)));
+    assert_eq!(world.ask(sessions[1], Request::Tail { round_trip: None }), Ok(Reply::Tail(3)));
 }
 
 #[test]
@@ -254,6 +257,8 @@ fn payload_expires_for_everybody_and_its_place_stays() {
         message_id,
         payload: "for a minute".into(),
         expires_after_ms: Some(60_000),
+        client_time: None,
+        sealed_in: None,
     };
     world.ask(sessions[0], body).expect("is accepted");
     world.pass(Duration::from_secs(59));

@@ -155,7 +155,7 @@ fn every_log_of_a_copied_back_store_gets_a_new_epoch() {
         let kind = ConversationKind::Group;
         let (name, members) = ("Choir".into(), Vec::new());
         let conversation = *conversation;
-        let body = Request::Create { conversation, kind, name, members, message_id };
+        let body = Request::Create { conversation, kind, name, members, message_id, group: None };
         world.ask(sessions[0], body).expect("is made");
         let (epoch, _) = world.read_all(sessions[0], conversation).expect("may read");
         cursors.push((conversation, Cursor { epoch, seq: seq(5), checksum: Some(Checksum(1)) }, 1));

@@ -4,6 +4,8 @@
 //!
 //! A failing seed is named in the panic; put it into `SEEDS_ONCE_BAD`.
 
+mod sealed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidings_messaging::request::{Change, LogItem, RequestId, SessionId};
@@ -42,47 +44,87 @@ struct Reader {
     behind: bool,
 }
 
+/// What the choir is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Open,
+    Sealed,
+}
+
 struct Play {
+    kind: Kind,
     world: World,
     dice: Dice,
     readers: BTreeMap<Person, Reader>,
     waiting: Vec<(SessionId, RequestId, MessageId)>,
-    said: Vec<(Person, MessageId)>,
+    said: Vec<(Person, MessageId, Request)>,
     accepted: BTreeMap<MessageId, u64>,
+    met: Vec<&'static str>,
 }
 
 #[test]
 fn whatever_the_order_everybody_reads_what_was_accepted_once() {
     for seed in SEEDS_ONCE_BAD.into_iter().chain(0..SEEDS) {
-        play(seed);
+        play(seed, Kind::Open);
     }
 }
 
-fn play(seed: u64) {
+#[test]
+fn whatever_the_order_a_sealed_log_holds_what_its_members_can_open() {
+    let mut met = BTreeMap::new();
+    for seed in SEEDS_ONCE_BAD.into_iter().chain(0..SEEDS) {
+        for name in play(seed, Kind::Sealed) {
+            *met.entry(name).or_insert(0) += 1;
+        }
+    }
+    let refusals = [
+        "COMMIT_BUSY",
+        "COMMIT_REFUSED",
+        "COMMIT_REQUIRED",
+        "EPOCH_CONFLICT",
+        "NOT_A_MEMBER",
+        "NOT_FOUND",
+    ];
+    for name in refusals.into_iter().chain(["ACCEPTED", "DUPLICATE"]) {
+        assert!(met.get(name).is_some_and(|count| *count > 100), "{name} is rare: {met:?}");
+    }
+}
+
+/// Plays one seed, and tells what people were answered.
+fn play(seed: u64, kind: Kind) -> Vec<&'static str> {
     let people: Vec<Person> = (1..=PEOPLE).map(Person).collect();
     let (mut world, sessions) = World::with(&people);
-    world.create_choir(sessions[0], &people[1..3]).expect("is made");
+    match kind {
+        Kind::Open => drop(world.create_choir(sessions[0], &people[1..3]).expect("is made")),
+        Kind::Sealed => sealed::create(&mut world, sessions[0], &people[1..3]),
+    }
     let readers = people.iter().zip(&sessions).map(|(person, session)| {
         (*person, Reader { session: Some(*session), behind: true, ..Reader::default() })
     });
     let mut play = Play {
+        kind,
         readers: readers.collect(),
         world,
         dice: Dice(seed),
         waiting: Vec::new(),
         said: Vec::new(),
         accepted: BTreeMap::new(),
+        met: Vec::new(),
     };
     for _ in 0..STEPS {
         play.step();
         play.note_replies();
     }
     play.finish(seed);
+    play.met
 }
 
 impl Play {
     fn step(&mut self) {
         let person = Person(1 + self.dice.roll(u64::from(PEOPLE)) as u8);
+        if self.kind == Kind::Sealed && self.dice.roll(3) == 0 {
+            return self.step_sealed(person);
+        }
         match self.dice.roll(20) {
             0..=4 => self.say(person),
             5..=8 => drop(self.world.commit()),
@@ -101,23 +143,26 @@ impl Play {
         }
     }
 
-    /// Begins a request of a person who is here; its message id is new, or that of `again`.
-    fn begin(
-        &mut self,
-        person: Person,
-        again: Option<MessageId>,
-        body: impl FnOnce(MessageId) -> Request,
-    ) -> Option<MessageId> {
-        let session = self.readers.get(&person)?.session?;
-        let message_id = again.unwrap_or_else(|| self.world.message_id());
-        let request = self.world.begin(session, body(message_id));
+    /// Begins a request of a person who is here.
+    fn begin(&mut self, person: Person, body: impl FnOnce(MessageId) -> Request) {
+        let message_id = self.world.message_id();
+        self.begin_as(person, message_id, body(message_id));
+    }
+
+    fn begin_as(&mut self, person: Person, message_id: MessageId, body: Request) {
+        let Some(session) = self.readers.get(&person).and_then(|reader| reader.session) else {
+            return;
+        };
+        let request = self.world.begin(session, body.clone());
         self.waiting.push((session, request, message_id));
-        Some(message_id)
+        self.said.push((person, message_id, body));
     }
 
     fn say(&mut self, person: Person) {
-        let said = self.begin(person, None, |message_id| send(CHOIR, "la", message_id));
-        self.said.extend(said.map(|message_id| (person, message_id)));
+        match self.kind {
+            Kind::Open => self.begin(person, |message_id| send(CHOIR, "la", message_id)),
+            Kind::Sealed => self.say_sealed(person),
+        }
     }
 
     /// Anna adds or removes somebody; she herself stays, so that her log is the whole one.
@@ -126,7 +171,10 @@ impl Play {
             return;
         }
         let add = self.dice.roll(2) == 0;
-        self.begin(ANNA, None, |message_id| {
+        if self.kind == Kind::Sealed {
+            return self.commit_membership(person, add);
+        }
+        self.begin(ANNA, |message_id| {
             let act = match add {
                 true => Change::Add(vec![person.account()]),
                 false => Change::Remove(person.account()),
@@ -136,14 +184,12 @@ impl Play {
     }
 
     fn leave(&mut self, person: Person) {
-        if person != ANNA {
+        if person != ANNA && self.kind == Kind::Sealed {
+            self.leave_sealed(person);
+        } else if person != ANNA {
             let conversation = CHOIR;
             let act = Change::Leave;
-            self.begin(person, None, |message_id| Request::Change {
-                conversation,
-                message_id,
-                act,
-            });
+            self.begin(person, |message_id| Request::Change { conversation, message_id, act });
         }
     }
 
@@ -165,15 +211,14 @@ impl Play {
         }
     }
 
-    /// Sends a message of the person's once more, as after an answer that was lost.
+    /// Sends something of the person's once more, as after an answer that was lost.
     fn say_again(&mut self, person: Person) {
-        let said: Vec<MessageId> =
-            self.said.iter().filter(|(who, _)| *who == person).map(|(_, id)| *id).collect();
+        let said = Vec::from_iter(self.said.iter().filter(|(who, ..)| *who == person));
         if said.is_empty() {
             return;
         }
-        let again = said[self.dice.roll(said.len() as u64) as usize];
-        self.begin(person, Some(again), |message_id| send(CHOIR, "la", message_id));
+        let (_, message_id, body) = said[self.dice.roll(said.len() as u64) as usize].clone();
+        self.begin_as(person, message_id, body);
     }
 
     fn restart(&mut self) {
@@ -194,9 +239,11 @@ impl Play {
         for (session, request, message_id) in std::mem::take(&mut self.waiting) {
             match self.world.answer_to(session, request) {
                 Some(Ok(Reply::Accepted { appended, .. })) => {
+                    self.met.push(if appended.duplicate { "DUPLICATE" } else { "ACCEPTED" });
                     self.accepted.insert(message_id, appended.position.seq.get());
                 }
-                Some(_) => {}
+                Some(Ok(reply)) => panic!("{reply:?}"),
+                Some(Err(refusal)) => self.met.push(refusal.name()),
                 None => open.push((session, request, message_id)),
             }
         }
@@ -241,6 +288,9 @@ impl Play {
         }
         let owner = self.readers[&ANNA].session.expect("is here");
         let (_, log) = self.world.read_all(owner, CHOIR).expect("the owner may read");
+        if self.kind == Kind::Sealed {
+            self.check_sealed(seed, &log);
+        }
         let log: Vec<(u64, MessageId)> = log.iter().map(entry_of).collect();
         let numbers: Vec<u64> = log.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, (1..=log.len() as u64).collect::<Vec<_>>(), "seed {seed}: gap-free");

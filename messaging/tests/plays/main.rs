@@ -3,8 +3,12 @@
 
 mod accounts;
 mod delivery;
+mod devices;
 mod faults;
 mod interleavings;
 mod membership;
+mod observer;
 mod receipts;
+mod retention;
+mod sealed;
 mod world;

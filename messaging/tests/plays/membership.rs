@@ -64,6 +64,38 @@ fn leave_sent_again_is_answered_with_its_first_place() {
 }
 
 #[test]
+fn another_act_under_a_used_id_gets_the_first_place_and_is_told_so() {
+    let (mut world, sessions) = choir();
+    let message_id = world.message_id();
+    let conversation = CHOIR;
+    let mut change = |act| {
+        let body = Request::Change { conversation, message_id, act };
+        match world.ask(sessions[0], body) {
+            Ok(Reply::Accepted { appended, .. }) => appended,
+            other => panic!("is accepted: {other:?}"),
+        }
+    };
+    // Kofi is a member already and does not stand in the event.
+    let asked = vec![NOOR.account(), KOFI.account()];
+    let first = change(Change::Add(asked.clone()));
+    let again = change(Change::Add(asked.into_iter().rev().collect()));
+    assert_eq!((again.position, again.payload_differs), (first.position, false));
+    for other in [
+        Change::Add(vec![NOOR.account()]),
+        Change::Remove(NOOR.account()),
+        Change::Rename("Band".into()),
+        Change::Leave,
+    ] {
+        let answer = change(other);
+        assert_eq!(answer.position, first.position);
+        assert!(answer.payload_differs);
+    }
+    let said = world.say_as(sessions[0], CHOIR, "hello", message_id).expect("is answered");
+    assert_eq!((said.position, said.payload_differs), (first.position, true));
+    assert_eq!(world.read_text(sessions[0], CHOIR), ["*", "*"], "the first one stands alone");
+}
+
+#[test]
 fn removed_member_hears_of_it_and_of_nothing_after() {
     let (mut world, sessions) = choir();
     world.heard(sessions[1]);
@@ -137,6 +169,7 @@ fn conversation_made_before_a_crash_is_relayed_by_the_next_run() {
         name: "Choir".into(),
         members: vec![KOFI.account()],
         message_id,
+        group: None,
     };
     world.begin(sessions[0], body);
     world.hand_over_answer();

@@ -145,6 +145,7 @@ fn presence_goes_to_partners_and_open_views_only() {
         name: String::new(),
         members: vec![KOFI.account()],
         message_id,
+        group: None,
     };
     world.ask(sessions[0], body).expect("is made");
     world.create_choir(sessions[0], &[KOFI, NOOR]).expect("is made");
@@ -170,6 +171,7 @@ fn hidden_session_is_not_shown_and_sees_nobody() {
         name: String::new(),
         members: vec![KOFI.account()],
         message_id,
+        group: None,
     };
     world.ask(sessions[0], body).expect("is made");
     world.heard(sessions[1]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_messaging::conformance::ModelStore;
+use tidings_messaging::group::{Judge, Judged, Observer as _};
 use tidings_messaging::limits::Limits;
 use tidings_messaging::request::{
     Change, CloseReason, LogItem, PeerNetwork, RequestId, Resume, Resumed, SessionId,
@@ -18,6 +19,8 @@ use tidings_model::{
     AccountId, ConversationId, ConversationKind, Cursor, DeviceId, LogEpoch, MessageId, Monotonic,
     Now, Refusal, Seq, Timestamp,
 };
+
+use crate::observer::PlainObserver;
 
 /// A person with one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,10 +53,15 @@ impl Person {
 
 pub(crate) struct World {
     pub(crate) core: Core,
+    configuration: Configuration,
     pub(crate) store: ModelStore,
     now: Now,
     /// Operations that the writer has not taken yet.
     pub(crate) writes: VecDeque<(Ticket, Operation)>,
+    /// What the observer has not judged yet.
+    pub(crate) judges: VecDeque<(Ticket, Box<Judge>)>,
+    /// What was judged but not handed over yet.
+    pub(crate) judged: VecDeque<(Ticket, Result<Judged, Refusal>)>,
     /// Answers that were read but not handed over yet.
     pub(crate) answers: VecDeque<(Ticket, Result<Answer, ReadFailure>)>,
     pub(crate) reads: usize,
@@ -73,16 +81,26 @@ impl World {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
-        let configuration =
-            Configuration { limits, invite_required: false, everybody_invites: true };
+        Self::with_configuration(Configuration {
+            limits,
+            invite_required: false,
+            everybody_invites: true,
+            retention: None,
+        })
+    }
+
+    pub(crate) fn with_configuration(configuration: Configuration) -> Self {
         let mut world = Self {
-            core: Core::new(configuration),
+            core: Core::new(configuration.clone()),
+            configuration,
             store: ModelStore::default(),
             now: Now {
                 monotonic: Monotonic::default(),
                 wall: Timestamp::from_millis(1_700_000_000_000),
             },
             writes: VecDeque::new(),
+            judges: VecDeque::new(),
+            judged: VecDeque::new(),
             answers: VecDeque::new(),
             reads: 0,
             replies: BTreeMap::new(),
@@ -118,21 +136,25 @@ impl World {
 
     /// Lets time pass, and what is due happen.
     pub(crate) fn pass(&mut self, span: Duration) {
+        self.advance(span);
+        self.settle();
+    }
+
+    /// Lets time pass, and nothing of what waits happen.
+    pub(crate) fn advance(&mut self, span: Duration) {
         self.now.monotonic = self.now.monotonic.plus(span);
         self.now.wall = self.now.wall.plus(span);
         self.core.handle_timeout(self.now);
-        self.settle();
+        self.take_effects();
     }
 
     /// A new server on the same store: everything in memory is gone.
     pub(crate) fn restart(&mut self) {
         self.writes.clear();
+        self.judges.clear();
+        self.judged.clear();
         self.answers.clear();
-        self.core = Core::new(Configuration {
-            limits: Limits::default(),
-            invite_required: false,
-            everybody_invites: true,
-        });
+        self.core = Core::new(self.configuration.clone());
         self.core.handle_start(self.now);
         self.settle();
     }
@@ -179,7 +201,11 @@ impl World {
     pub(crate) fn settle(&mut self) {
         loop {
             self.take_effects();
-            if !self.commit() && !self.hand_over_answer() {
+            if !self.commit()
+                && !self.judge()
+                && !self.hand_over_judged()
+                && !self.hand_over_answer()
+            {
                 break;
             }
         }
@@ -195,6 +221,21 @@ impl World {
         for (ticket, outcome) in tickets.into_iter().zip(outcomes) {
             self.core.handle_outcome(self.now, ticket, outcome);
         }
+        self.take_effects();
+        true
+    }
+
+    /// The observer judges what it was asked first, by what is in the store now.
+    pub(crate) fn judge(&mut self) -> bool {
+        let Some((ticket, judge)) = self.judges.pop_front() else { return false };
+        let judged = PlainObserver(self.store.clone()).judge(&judge);
+        self.judged.push_back((ticket, judged));
+        true
+    }
+
+    pub(crate) fn hand_over_judged(&mut self) -> bool {
+        let Some((ticket, judged)) = self.judged.pop_front() else { return false };
+        self.core.handle_judged(self.now, ticket, judged);
         self.take_effects();
         true
     }
@@ -220,6 +261,7 @@ impl World {
                     let answer = self.store.answer(&query);
                     self.answers.push_back((ticket, answer));
                 }
+                Effect::Judge(ticket, judge) => self.judges.push_back((ticket, judge)),
                 Effect::Reply(session, request, reply) => {
                     let earlier = self.replies.insert((session, request), reply);
                     assert_eq!(earlier, None, "a request is answered once");
@@ -309,7 +351,8 @@ impl World {
         let members = others.iter().map(|person| person.account()).collect();
         let kind = ConversationKind::Group;
         let name = "Choir".into();
-        let body = Request::Create { conversation: CHOIR, kind, name, members, message_id };
+        let body =
+            Request::Create { conversation: CHOIR, kind, name, members, message_id, group: None };
         self.ask(session, body)
     }
 
@@ -418,7 +461,14 @@ pub(crate) fn new_device(device: DeviceId, token_hash: TokenHash) -> NewDevice {
 
 pub(crate) fn send(conversation: ConversationId, text: &str, message_id: MessageId) -> Request {
     let payload = Bytes::copy_from_slice(text.as_bytes());
-    Request::Send { conversation, message_id, payload, expires_after_ms: None }
+    Request::Send {
+        conversation,
+        message_id,
+        payload,
+        expires_after_ms: None,
+        sealed_in: None,
+        client_time: None,
+    }
 }
 
 pub(crate) fn fetch(conversation: ConversationId, epoch: Option<LogEpoch>, after: Seq) -> Request {

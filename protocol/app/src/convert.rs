@@ -5,7 +5,7 @@
 //! `Refusal::InvalidField`; an app that gets such a frame from a server closes the connection.
 
 use bytes::Bytes;
-use tidings_model::limits::PAYLOAD_BYTES_MAX;
+use tidings_model::entry::COUNTER_BOUND;
 use tidings_model::{
     Checksum, ConversationId, ConversationKind, Cursor, Entry, EntryKind, Hidden, HiddenReason,
     IdError, LogEpoch, Range, Refusal, Role, Seq, Timestamp,
@@ -81,8 +81,13 @@ pub fn seq(field: &'static str, number: u64) -> Result<Seq, FieldError> {
     Seq::new(number).ok_or(FieldError { field, problem: NO_SEQ })
 }
 
-fn epoch(field: &'static str, number: u64) -> Result<LogEpoch, FieldError> {
+pub(crate) fn epoch(field: &'static str, number: u64) -> Result<LogEpoch, FieldError> {
     LogEpoch::new(number).ok_or(FieldError { field, problem: NO_EPOCH })
+}
+
+/// Reads a place in an inbox or an account log.
+pub(crate) fn counter(field: &'static str, number: u64) -> Result<u64, FieldError> {
+    if number < COUNTER_BOUND { Ok(number) } else { Err(FieldError { field, problem: NO_SEQ }) }
 }
 
 /// How far a device has read one conversation, as a resume carries it.
@@ -157,11 +162,14 @@ impl From<&Entry> for wire::Entry {
             kind: match entry.kind {
                 EntryKind::Message => wire::EntryKind::Message,
                 EntryKind::Event => wire::EntryKind::Event,
+                EntryKind::Commit => wire::EntryKind::Commit,
+                EntryKind::Leave => wire::EntryKind::Leave,
             } as i32,
             payload: if entry.erased { Bytes::new() } else { entry.payload.clone() },
             checksum: entry.checksum.0,
             expires_after_ms: entry.expires_after_ms.unwrap_or(0),
             erased: entry.erased,
+            client_time: entry.client_time.map_or(0, Timestamp::as_millis),
         }
     }
 }
@@ -173,6 +181,8 @@ impl TryFrom<wire::Entry> for Entry {
         let kind = match entry.kind() {
             wire::EntryKind::Message => EntryKind::Message,
             wire::EntryKind::Event => EntryKind::Event,
+            wire::EntryKind::Commit => EntryKind::Commit,
+            wire::EntryKind::Leave => EntryKind::Leave,
             wire::EntryKind::Unspecified => {
                 return Err(FieldError { field: "entry.kind", problem: NO_NUMBER });
             }
@@ -186,6 +196,7 @@ impl TryFrom<wire::Entry> for Entry {
             device: id("entry.device", &entry.device)?,
             message_id: id("entry.message_id", &entry.message_id)?,
             time: Timestamp::from_millis(entry.time),
+            client_time: client_time(entry.client_time),
             kind,
             payload: entry.payload,
             checksum: Checksum(entry.checksum),
@@ -193,6 +204,11 @@ impl TryFrom<wire::Entry> for Entry {
             erased: entry.erased,
         })
     }
+}
+
+/// A device's own time as it is sent: 0 stands for none.
+pub fn client_time(millis: i64) -> Option<Timestamp> {
+    (millis != 0).then(|| Timestamp::from_millis(millis))
 }
 
 impl From<&Hidden> for wire::Hidden {
@@ -301,19 +317,6 @@ impl wire::ConversationKind {
     }
 }
 
-impl wire::Send {
-    /// Checks the size of the payload.
-    ///
-    /// # Errors
-    /// [`Refusal::PayloadTooLarge`].
-    pub fn check_payload(&self) -> Result<(), Refusal> {
-        if self.payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(Refusal::PayloadTooLarge { max: PAYLOAD_BYTES_MAX as u64 });
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -334,11 +337,12 @@ mod tests {
             device: [u8; 16],
             message: [u8; 16],
             time: i64,
-            event: bool,
+            kind in 1u8..=4,
             erased: bool,
             payload in prop::collection::vec(any::<u8>(), 0..64),
             checksum: u32,
             expires in prop::option::of(1u64..),
+            client_millis: i64,
         ) -> Entry {
             Entry {
                 seq,
@@ -346,7 +350,8 @@ mod tests {
                 device: DeviceId::from_bytes(device),
                 message_id: MessageId::from_bytes(message),
                 time: Timestamp::from_millis(time),
-                kind: if event { EntryKind::Event } else { EntryKind::Message },
+                client_time: client_time(client_millis),
+                kind: EntryKind::from_number(kind).unwrap(),
                 payload: if erased { Bytes::new() } else { payload.into() },
                 checksum: Checksum(checksum),
                 expires_after_ms: expires,
@@ -443,15 +448,5 @@ mod tests {
         assert!(wire::Role::required("role", 0).is_err());
         assert!(wire::Role::required("role", 77).is_err());
         assert!(wire::ConversationKind::required("kind", 0).is_err());
-    }
-
-    #[test]
-    fn payload_above_the_limit_names_the_limit() {
-        let send = |bytes| wire::Send { payload: vec![0; bytes].into(), ..Default::default() };
-        assert_eq!(send(PAYLOAD_BYTES_MAX).check_payload(), Ok(()));
-        assert_eq!(
-            send(PAYLOAD_BYTES_MAX + 1).check_payload(),
-            Err(Refusal::PayloadTooLarge { max: PAYLOAD_BYTES_MAX as u64 })
-        );
     }
 }

@@ -2,6 +2,355 @@
 //!
 //! Made by `cargo xtask codegen`: change the schema, never this file.
 
+/// Where a group stands. A restart of a group begins generation + 1 at epoch 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupEpoch {
+    /// From 1.
+    #[prost(uint32, tag = "1")]
+    pub generation: u32,
+    /// The epoch of RFC 9420 §8.
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+}
+/// What the server follows a group by, and what a device needs to join it by an external Commit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupPublicState {
+    /// A GroupInfo that allows external Commits and holds no tree.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub group_info: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub tree: ::prost::bytes::Bytes,
+}
+/// Appends a Commit, if the group is still in the epoch that it was made in: else EPOCH_CONFLICT. One
+/// that comes too soon after another gets COMMIT_BUSY and can be sent again as it is; one that breaks a
+/// rule gets COMMIT_REFUSED. Joins, leaves and roles follow from the Commit alone.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Commit {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub conversation: ::prost::bytes::Bytes,
+    /// 16 random bytes, new with each Commit that is built. They are its authenticated data too.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub message_id: ::prost::bytes::Bytes,
+    /// A PublicMessage.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub commit: ::prost::bytes::Bytes,
+    /// The GroupInfo of the epoch that the Commit makes, signed by the sender.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub group_info: ::prost::bytes::Bytes,
+    /// The Welcome for those whom it adds; empty if it adds nobody.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub welcome: ::prost::bytes::Bytes,
+    /// Whom it adds.
+    #[prost(message, repeated, tag = "6")]
+    pub joiners: ::prost::alloc::vec::Vec<commit::Joiner>,
+}
+/// Nested message and enum types in `Commit`.
+pub mod commit {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Joiner {
+        #[prost(bytes = "bytes", tag = "1")]
+        pub account: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "2")]
+        pub device: ::prost::bytes::Bytes,
+        /// Reference of the key package (RFC 9420 §5.2) that was used.
+        #[prost(bytes = "bytes", tag = "3")]
+        pub key_package: ::prost::bytes::Bytes,
+    }
+}
+/// Appends an account's signed leave (docs/formats.md). From then on messages are refused with
+/// COMMIT_REQUIRED until a Commit has removed its devices. It holds in one epoch: EPOCH_CONFLICT.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Leave {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub conversation: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub message_id: ::prost::bytes::Bytes,
+    /// tidings.identity.v1.SignedLeave.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub payload: ::prost::bytes::Bytes,
+}
+/// Begins the conversation's group anew: generation + 1, the same roles, the sender's device alone in
+/// it. Allowed to whoever may add, once in ten minutes: RESTART_TOO_SOON.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Restart {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub conversation: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub message_id: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "3")]
+    pub group: ::core::option::Option<GroupPublicState>,
+}
+/// Asks for what an external Commit needs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchGroup {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub conversation: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Group {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub conversation: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub place: ::core::option::Option<GroupEpoch>,
+    #[prost(message, optional, tag = "3")]
+    pub state: ::core::option::Option<GroupPublicState>,
+    /// Signed leaves that stand: payloads of Leave.
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub leaves: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// The log's head at that moment: a device that joins reads on from here.
+    #[prost(uint64, tag = "5")]
+    pub head: u64,
+    #[prost(uint64, tag = "6")]
+    pub log_epoch: u64,
+}
+/// Publishes entries of the account's own device list (docs/formats.md): hash-chained and signed.
+/// Entries that are there already are skipped; others than those that are there, or a gap, get
+/// DEVICE_LIST_CONFLICT.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishDeviceList {
+    /// Index of the first entry in `entries`.
+    #[prost(uint32, tag = "1")]
+    pub from: u32,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub entries: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// A new identity, because all devices and the recovery key are lost: `from` is 0.
+    #[prost(bool, tag = "3")]
+    pub begins_anew: bool,
+}
+/// Asks for device lists, beyond what is known of each. At most 128 accounts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FetchDeviceLists {
+    #[prost(message, repeated, tag = "1")]
+    pub known: ::prost::alloc::vec::Vec<fetch_device_lists::Known>,
+}
+/// Nested message and enum types in `FetchDeviceLists`.
+pub mod fetch_device_lists {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Known {
+        #[prost(bytes = "bytes", tag = "1")]
+        pub account: ::prost::bytes::Bytes,
+        /// Number of the identity, from 0, and how many of its entries are known.
+        #[prost(uint32, tag = "2")]
+        pub identity: u32,
+        #[prost(uint32, tag = "3")]
+        pub entries: u32,
+    }
+}
+/// Answers FetchDeviceLists. Accounts without a list, and unknown ones, are left out.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeviceLists {
+    #[prost(message, repeated, tag = "1")]
+    pub parts: ::prost::alloc::vec::Vec<device_lists::Part>,
+}
+/// Nested message and enum types in `DeviceLists`.
+pub mod device_lists {
+    /// Entries of one identity. Parts of an account come in order of identity.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Part {
+        #[prost(bytes = "bytes", tag = "1")]
+        pub account: ::prost::bytes::Bytes,
+        #[prost(uint32, tag = "2")]
+        pub identity: u32,
+        #[prost(uint32, tag = "3")]
+        pub from: u32,
+        #[prost(bytes = "bytes", repeated, tag = "4")]
+        pub entries: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    }
+}
+/// Adds key packages (RFC 9420 §10) of this device to its stock, which holds at most 200. The device's
+/// list has to cover it: DEVICE_NOT_LISTED. A package that is there already is skipped.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishKeyPackages {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub packages: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// Takes the place of the former one; empty: none. Handed out when the stock is empty, and kept.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub last_resort: ::prost::bytes::Bytes,
+    /// Drops the stock first, after the device has lost its private keys.
+    #[prost(bool, tag = "3")]
+    pub replace: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyPackageStock {
+    /// How many are left, the last resort not counted.
+    #[prost(uint32, tag = "1")]
+    pub count: u32,
+}
+/// Takes a key package for each listed device of some accounts, at most 128. The same request id
+/// answers the same packages for 24 hours.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimKeyPackages {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub request_id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub accounts: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// Devices that have none are left out: they join by themselves.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KeyPackages {
+    #[prost(message, repeated, tag = "1")]
+    pub packages: ::prost::alloc::vec::Vec<key_packages::Claimed>,
+}
+/// Nested message and enum types in `KeyPackages`.
+pub mod key_packages {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Claimed {
+        #[prost(bytes = "bytes", tag = "1")]
+        pub account: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "2")]
+        pub device: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "3")]
+        pub package: ::prost::bytes::Bytes,
+    }
+}
+/// Reads this device's inbox after a cursor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchInbox {
+    #[prost(uint64, tag = "1")]
+    pub after: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InboxItems {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<inbox_items::Item>,
+    /// The last item.
+    #[prost(uint64, tag = "2")]
+    pub head: u64,
+}
+/// Nested message and enum types in `InboxItems`.
+pub mod inbox_items {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Item {
+        #[prost(uint64, tag = "1")]
+        pub seq: u64,
+        #[prost(int64, tag = "2")]
+        pub time: i64,
+        #[prost(oneof = "item::Of", tags = "3, 4")]
+        pub of: ::core::option::Option<item::Of>,
+    }
+    /// Nested message and enum types in `Item`.
+    pub mod item {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Of {
+            #[prost(message, tag = "3")]
+            Invitation(super::Invitation),
+            #[prost(message, tag = "4")]
+            Message(super::super::DeviceMessage),
+        }
+    }
+    /// A Commit has added this device.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Invitation {
+        #[prost(bytes = "bytes", tag = "1")]
+        pub conversation: ::prost::bytes::Bytes,
+        /// Where the Commit stands: the device reads on behind it.
+        #[prost(uint64, tag = "2")]
+        pub seq: u64,
+        #[prost(uint64, tag = "3")]
+        pub log_epoch: u64,
+        #[prost(message, optional, tag = "4")]
+        pub place: ::core::option::Option<super::GroupEpoch>,
+        #[prost(bytes = "bytes", tag = "5")]
+        pub welcome: ::prost::bytes::Bytes,
+        /// The tree of the epoch that the Commit made.
+        #[prost(bytes = "bytes", tag = "6")]
+        pub tree: ::prost::bytes::Bytes,
+    }
+}
+/// Drops the items of this device's inbox up to a place: they are on the device's disk.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AcknowledgeInbox {
+    #[prost(uint64, tag = "1")]
+    pub up_to: u64,
+}
+/// Puts something into the inbox of another device of the same account; the server does not read it.
+/// At most 64 KiB. A full inbox (1,000 items): INBOX_FULL.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendToDevice {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub device: ::prost::bytes::Bytes,
+    /// 16 random bytes, kept for retries: the item comes once.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub message_id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub payload: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceMessage {
+    /// The sender; its account is that of the device.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub device: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub message_id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub payload: ::prost::bytes::Bytes,
+}
+/// Something is new in this device's inbox.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InboxChanged {
+    #[prost(uint64, tag = "1")]
+    pub head: u64,
+}
+/// The device list of an account has grown: the own one, or that of a direct partner.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceListChanged {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub account: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub identity: u32,
+    #[prost(uint32, tag = "3")]
+    pub entries: u32,
+}
+/// Sets a value of the account log, which the account's devices share: the latest value of each key.
+/// Keys and values are sealed by the devices. At most 64 KiB each and 10,000 keys: ACCOUNT_LOG_FULL.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutAccountValue {
+    /// At most 64 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: ::prost::bytes::Bytes,
+    /// Empty: the key is dropped.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: ::prost::bytes::Bytes,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccountValuePut {
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+}
+/// Reads the account log after a cursor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchAccountValues {
+    #[prost(uint64, tag = "1")]
+    pub after: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AccountValues {
+    /// In order of seq; of each key the latest.
+    #[prost(message, repeated, tag = "1")]
+    pub values: ::prost::alloc::vec::Vec<account_values::Value>,
+    #[prost(uint64, tag = "2")]
+    pub head: u64,
+}
+/// Nested message and enum types in `AccountValues`.
+pub mod account_values {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Value {
+        #[prost(uint64, tag = "1")]
+        pub seq: u64,
+        #[prost(bytes = "bytes", tag = "2")]
+        pub device: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "3")]
+        pub key: ::prost::bytes::Bytes,
+        #[prost(bytes = "bytes", tag = "4")]
+        pub value: ::prost::bytes::Bytes,
+    }
+}
+/// The account log has grown.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccountLogChanged {
+    #[prost(uint64, tag = "1")]
+    pub head: u64,
+}
 /// What the server knows of a conversation, as seen by one account.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConversationState {
@@ -39,6 +388,9 @@ pub struct ConversationState {
     /// Watermarks that changed; all of them in a conversation of at most 32 members.
     #[prost(message, repeated, tag = "14")]
     pub receipts: ::prost::alloc::vec::Vec<Receipt>,
+    /// Of a sealed conversation: where its group stands. Absent: the conversation is open.
+    #[prost(message, optional, tag = "15")]
+    pub group: ::core::option::Option<GroupEpoch>,
 }
 /// What others see of an account.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -74,6 +426,10 @@ pub struct Create {
     /// 16 random bytes, made once for this logical act and kept for retries.
     #[prost(bytes = "bytes", tag = "5")]
     pub message_id: ::prost::bytes::Bytes,
+    /// Of a sealed conversation: the group at epoch 0, with the sender's device alone in it. The name is
+    /// empty then, and members come by Commits; only a direct conversation has both from the start.
+    #[prost(message, optional, tag = "6")]
+    pub group: ::core::option::Option<GroupPublicState>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Send {
@@ -82,11 +438,11 @@ pub struct Send {
     /// 16 random bytes, made once per logical message and kept for retries: the server appends it once.
     #[prost(bytes = "bytes", tag = "2")]
     pub message_id: ::prost::bytes::Bytes,
+    /// In a sealed conversation a PrivateMessage, made in the group's present epoch: else EPOCH_CONFLICT.
     #[prost(bytes = "bytes", tag = "3")]
     pub payload: ::prost::bytes::Bytes,
-    /// When the app took the message. The server does not keep it at this stage: its own time rules. The
-    /// field is here so that apps fill it already, for a server that shows when a message that had to wait
-    /// was written.
+    /// When the app took the message, by its own clock; 0: not told. Kept with the entry as a hint for
+    /// people, whatever it says: the server's time rules.
     #[prost(int64, tag = "4")]
     pub client_time: i64,
     /// The payload is dropped this many milliseconds after the server's time; 0: never.
@@ -157,7 +513,7 @@ pub struct Accepted {
     pub seq: u64,
     #[prost(int64, tag = "5")]
     pub time: i64,
-    /// The message id was used before with another payload; the first one stands.
+    /// The message id was used before, for something else; that stands, at `seq`.
     #[prost(bool, tag = "6")]
     pub payload_differs: bool,
 }
@@ -249,6 +605,10 @@ pub struct Entry {
     /// The payload was erased or has expired.
     #[prost(bool, tag = "10")]
     pub erased: bool,
+    /// When the sender's app took the message, by its own clock; 0: not told. A hint: it may be years off,
+    /// and `checksum` does not cover it.
+    #[prost(int64, tag = "11")]
+    pub client_time: i64,
 }
 /// Stands in place of entries that the account may not read, so that gaps stay visible.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -438,6 +798,10 @@ pub enum EntryKind {
     Message = 1,
     /// The payload is a tidings.log.v1.ConversationEvent, written by the server.
     Event = 2,
+    /// Sealed conversations: the payload is a Commit (RFC 9420 §12.4), a PublicMessage.
+    Commit = 3,
+    /// Sealed conversations: the payload is a tidings.identity.v1.SignedLeave.
+    Leave = 4,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -449,6 +813,8 @@ impl EntryKind {
             Self::Unspecified => "ENTRY_KIND_UNSPECIFIED",
             Self::Message => "ENTRY_KIND_MESSAGE",
             Self::Event => "ENTRY_KIND_EVENT",
+            Self::Commit => "ENTRY_KIND_COMMIT",
+            Self::Leave => "ENTRY_KIND_LEAVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -457,6 +823,8 @@ impl EntryKind {
             "ENTRY_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "ENTRY_KIND_MESSAGE" => Some(Self::Message),
             "ENTRY_KIND_EVENT" => Some(Self::Event),
+            "ENTRY_KIND_COMMIT" => Some(Self::Commit),
+            "ENTRY_KIND_LEAVE" => Some(Self::Leave),
             _ => None,
         }
     }
@@ -653,6 +1021,20 @@ pub struct Resumed {
     /// More of them follow in ConversationsChanged events.
     #[prost(bool, tag = "8")]
     pub more: bool,
+    /// The last item of this device's inbox.
+    #[prost(uint64, tag = "9")]
+    pub inbox_head: u64,
+    /// The last value of the account log.
+    #[prost(uint64, tag = "10")]
+    pub account_log_head: u64,
+    /// Key packages of this device that are left, the last resort not counted.
+    #[prost(uint32, tag = "11")]
+    pub key_packages: u32,
+    /// The account's own device list: number of the identity, and its entries; 0 while there is none.
+    #[prost(uint32, tag = "12")]
+    pub list_identity: u32,
+    #[prost(uint32, tag = "13")]
+    pub list_entries: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LookUp {
@@ -753,7 +1135,7 @@ pub struct ClientFrame {
     pub request: u64,
     #[prost(
         oneof = "client_frame::Body",
-        tags = "2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 30"
+        tags = "2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 30"
     )]
     pub body: ::core::option::Option<client_frame::Body>,
 }
@@ -805,6 +1187,33 @@ pub mod client_frame {
         ListDevices(super::ListDevices),
         #[prost(message, tag = "25")]
         RevokeDevice(super::RevokeDevice),
+        /// In a live session: sealed conversations.
+        #[prost(message, tag = "40")]
+        Commit(super::Commit),
+        #[prost(message, tag = "41")]
+        Leave(super::Leave),
+        #[prost(message, tag = "42")]
+        Restart(super::Restart),
+        #[prost(message, tag = "43")]
+        FetchGroup(super::FetchGroup),
+        #[prost(message, tag = "44")]
+        PublishDeviceList(super::PublishDeviceList),
+        #[prost(message, tag = "45")]
+        FetchDeviceLists(super::FetchDeviceLists),
+        #[prost(message, tag = "46")]
+        PublishKeyPackages(super::PublishKeyPackages),
+        #[prost(message, tag = "47")]
+        ClaimKeyPackages(super::ClaimKeyPackages),
+        #[prost(message, tag = "48")]
+        FetchInbox(super::FetchInbox),
+        #[prost(message, tag = "49")]
+        AcknowledgeInbox(super::AcknowledgeInbox),
+        #[prost(message, tag = "50")]
+        SendToDevice(super::SendToDevice),
+        #[prost(message, tag = "51")]
+        PutAccountValue(super::PutAccountValue),
+        #[prost(message, tag = "52")]
+        FetchAccountValues(super::FetchAccountValues),
         /// At any time after Hello. Finds the tail (see Pong) and measures the round trip.
         #[prost(message, tag = "30")]
         Ping(super::Ping),
@@ -818,7 +1227,7 @@ pub struct ServerFrame {
     pub request: u64,
     #[prost(
         oneof = "server_frame::Body",
-        tags = "2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 24, 25, 26, 27"
+        tags = "2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 40, 41, 42, 43, 44, 45, 46, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
     )]
     pub body: ::core::option::Option<server_frame::Body>,
 }
@@ -832,7 +1241,7 @@ pub mod server_frame {
         #[prost(message, tag = "3")]
         Refused(super::Refused),
         /// Done; there is nothing more to say. Answers Erase, Acknowledge, Typing, View, SetPresence,
-        /// SetDisplayName, RevokeDevice.
+        /// SetDisplayName, RevokeDevice, PublishDeviceList, AcknowledgeInbox, SendToDevice.
         #[prost(message, tag = "4")]
         Done(super::Done),
         #[prost(message, tag = "5")]
@@ -843,7 +1252,8 @@ pub mod server_frame {
         SignedIn(super::SignedIn),
         #[prost(message, tag = "8")]
         Resumed(super::Resumed),
-        /// Answers Create, Send and Change, only after the entry is on the server's disk.
+        /// Answers Create, Send, Change, Commit, Leave and Restart, only after the entry is on the server's
+        /// disk.
         #[prost(message, tag = "10")]
         Accepted(super::Accepted),
         /// Answers Fetch.
@@ -863,6 +1273,27 @@ pub mod server_frame {
         Devices(super::Devices),
         #[prost(message, tag = "16")]
         Pong(super::Pong),
+        /// Answers FetchGroup.
+        #[prost(message, tag = "40")]
+        Group(super::Group),
+        /// Answers FetchDeviceLists.
+        #[prost(message, tag = "41")]
+        DeviceLists(super::DeviceLists),
+        /// Answers PublishKeyPackages.
+        #[prost(message, tag = "42")]
+        KeyPackageStock(super::KeyPackageStock),
+        /// Answers ClaimKeyPackages.
+        #[prost(message, tag = "43")]
+        KeyPackages(super::KeyPackages),
+        /// Answers FetchInbox.
+        #[prost(message, tag = "44")]
+        InboxItems(super::InboxItems),
+        /// Answers PutAccountValue.
+        #[prost(message, tag = "45")]
+        AccountValuePut(super::AccountValuePut),
+        /// Answers FetchAccountValues.
+        #[prost(message, tag = "46")]
+        AccountValues(super::AccountValues),
         /// Events.
         #[prost(message, tag = "20")]
         Entry(super::LiveEntry),
@@ -885,6 +1316,15 @@ pub mod server_frame {
         /// The server stops soon: reconnect after a random part of this span.
         #[prost(message, tag = "27")]
         GoingAway(super::GoingAway),
+        #[prost(message, tag = "28")]
+        InboxChanged(super::InboxChanged),
+        #[prost(message, tag = "29")]
+        DeviceListChanged(super::DeviceListChanged),
+        #[prost(message, tag = "30")]
+        AccountLogChanged(super::AccountLogChanged),
+        /// The stock of key packages has fallen to a third: publish more.
+        #[prost(message, tag = "31")]
+        KeyPackagesLow(super::KeyPackageStock),
     }
 }
 /// The app's first frame.
@@ -943,9 +1383,20 @@ pub struct Limits {
     pub entries_per_fetch: u32,
     #[prost(uint32, tag = "10")]
     pub cursors_per_resume: u32,
+    /// A frame with a Commit, a Restart or a Create of a sealed conversation.
+    #[prost(uint32, tag = "11")]
+    pub handshake_frame_bytes: u32,
+    /// The payload of a Send in a sealed conversation.
+    #[prost(uint32, tag = "12")]
+    pub sealed_payload_bytes: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Ping {}
+pub struct Ping {
+    /// The round trip of the last Ping as the app measured it; 0: unknown. The pace of Commits in its
+    /// groups follows from the largest of those who send.
+    #[prost(uint32, tag = "1")]
+    pub round_trip_ms: u32,
+}
 /// Answers Ping. The heads let an app that heard nothing for a while see that it missed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pong {
@@ -995,4 +1446,15 @@ pub struct Refused {
     /// With CURSOR_AHEAD: the log's head.
     #[prost(uint64, tag = "10")]
     pub head: u64,
+    /// With EPOCH_CONFLICT: where the group stands.
+    #[prost(message, optional, tag = "11")]
+    pub group: ::core::option::Option<GroupEpoch>,
+    /// With COMMIT_REQUIRED: the accounts whose devices a Commit has to remove first.
+    #[prost(bytes = "bytes", repeated, tag = "12")]
+    pub to_remove: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// With DEVICE_LIST_CONFLICT: the list that the server has.
+    #[prost(uint32, tag = "13")]
+    pub list_identity: u32,
+    #[prost(uint32, tag = "14")]
+    pub list_entries: u32,
 }

@@ -13,9 +13,12 @@ mod convert;
 mod generated;
 pub mod limits;
 mod refused;
+pub mod sealed;
 
 pub use codec::{DecodeError, decode_client_frame, decode_server_frame, encode};
-pub use convert::{ConversationCursor, FieldError, id, id_bytes, ids, optional_id, seq};
+pub use convert::{
+    ConversationCursor, FieldError, client_time, id, id_bytes, ids, optional_id, seq,
+};
 pub use refused::{Refused, code};
 
 /// The generated types of `tidings.app.v1`, field by field as they travel.

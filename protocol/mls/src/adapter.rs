@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use mls_rs::error::{AnyError, IntoAnyError, MlsError};
 use mls_rs::extension::ExtensionType;
 use mls_rs::group::proposal::{BorrowedProposal, ProposalType};
@@ -16,7 +17,7 @@ use mls_rs::mls_rules::{
     CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle,
 };
 use mls_rs::time::MlsTime;
-use mls_rs::{ExtensionList, IdentityProvider, MlsRules};
+use mls_rs::{ExtensionList, IdentityProvider, MlsMessage, MlsRules};
 use mls_rs_core::identity::MemberValidationContext;
 use tidings_model::AccountId;
 
@@ -210,6 +211,16 @@ pub fn accounts_of_tree(tree: &[u8]) -> Result<BTreeSet<AccountId>, CommitRefusa
     Ok(leaves.into_iter().map(|leaf| leaf.device.account).collect())
 }
 
+/// The references of the key packages (RFC 9420 §5.2) that open a Welcome; none for another message.
+///
+/// # Errors
+/// The bytes are no MLS message.
+pub fn key_packages_of_welcome(welcome: &[u8]) -> Result<Vec<Bytes>, MlsError> {
+    let message = MlsMessage::from_bytes(welcome)?;
+    let references = message.welcome_key_package_references().into_iter();
+    Ok(references.map(|reference| Bytes::copy_from_slice(reference)).collect())
+}
+
 /// Reads the roles out of a group context's extensions, of which they are the only one.
 pub fn roles_of(extensions: &ExtensionList) -> Result<Roles, CommitRefusal> {
     let foreign = extensions.iter().find(|e| e.extension_type.raw_value() != ROLES_EXTENSION);
@@ -258,7 +269,7 @@ pub fn transition_of(
     rules::transition(&group, &proposed)
 }
 
-fn new_leaf(identity: &SigningIdentity) -> Result<NewLeaf, CommitRefusal> {
+pub(crate) fn new_leaf(identity: &SigningIdentity) -> Result<NewLeaf, CommitRefusal> {
     let basic = identity.credential.as_basic().ok_or(CommitRefusal::ForeignCredential)?;
     let device =
         DeviceIdentity::from_bytes(basic.identifier()).ok_or(CommitRefusal::ForeignCredential)?;

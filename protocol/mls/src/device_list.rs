@@ -38,6 +38,28 @@ struct ListedDevice {
     is_removed: bool,
 }
 
+/// Where entries come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Anywhere,
+    /// They were verified before.
+    OwnStore,
+}
+
+impl Origin {
+    fn check_signature(
+        self,
+        signed: &SignedEntry,
+        entry: &Entry,
+        index: usize,
+    ) -> Result<(), ListError> {
+        match self {
+            Self::Anywhere => signed.check_signature(entry, index),
+            Self::OwnStore => Ok(()),
+        }
+    }
+}
+
 /// Why bytes are no device list, with the index of the first entry that is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
@@ -148,6 +170,19 @@ impl DeviceList {
     /// # Errors
     /// See [`ListError`].
     pub fn verify(account: AccountId, entries: &[Bytes]) -> Result<Self, ListError> {
+        Self::read(account, entries, Origin::Anywhere)
+    }
+
+    /// Takes up a list that was verified before it was stored. Signatures, which cost nearly all of the
+    /// time, are not looked at again; the chain is.
+    ///
+    /// # Errors
+    /// See [`ListError`]: the store is damaged.
+    pub fn load(account: AccountId, entries: &[Bytes]) -> Result<Self, ListError> {
+        Self::read(account, entries, Origin::OwnStore)
+    }
+
+    fn read(account: AccountId, entries: &[Bytes], origin: Origin) -> Result<Self, ListError> {
         let (first, rest) = entries.split_first().ok_or(ListError::Empty)?;
         let signed = SignedEntry::decode(first, 0)?;
         let entry = signed.entry(0)?;
@@ -163,7 +198,7 @@ impl DeviceList {
         if entry.signer != key || recovery_key == key {
             return Err(ListError::SignerNotAllowed { index: 0 });
         }
-        signed.check_signature(&entry, 0)?;
+        origin.check_signature(&signed, &entry, 0)?;
         let mut list = Self {
             account,
             entries: vec![first.clone()],
@@ -171,7 +206,9 @@ impl DeviceList {
             devices: vec![ListedDevice { device, key, is_removed: false }],
             recovery_key,
         };
-        list.extend(rest)?;
+        for bytes in rest {
+            list.append(bytes, origin)?;
+        }
         Ok(list)
     }
 
@@ -182,7 +219,7 @@ impl DeviceList {
     pub fn extend(&mut self, entries: &[Bytes]) -> Result<(), ListError> {
         let mut extended = self.clone();
         for bytes in entries {
-            extended.append(bytes)?;
+            extended.append(bytes, Origin::Anywhere)?;
         }
         *self = extended;
         Ok(())
@@ -293,6 +330,11 @@ impl DeviceList {
         matches!(self.coverage(device, key), Coverage::Now | Coverage::Former)
     }
 
+    /// Whether the list names the device now, or has named it, whatever its key.
+    pub fn ever_named(&self, device: DeviceId) -> bool {
+        self.devices.iter().any(|listed| listed.device == device)
+    }
+
     fn sign_and_append(
         &mut self,
         signer: &SecretKey,
@@ -307,11 +349,11 @@ impl DeviceList {
             act,
         };
         let bytes = entry.sign(signer, now).encode();
-        self.append(&bytes)?;
+        self.append(&bytes, Origin::Anywhere)?;
         Ok(bytes)
     }
 
-    fn append(&mut self, bytes: &Bytes) -> Result<(), ListError> {
+    fn append(&mut self, bytes: &Bytes, origin: Origin) -> Result<(), ListError> {
         let index = self.entries.len();
         if index == LIST_ENTRIES_MAX {
             return Err(ListError::TooLong);
@@ -328,7 +370,7 @@ impl DeviceList {
         if !is_recovery && !self.devices().any(|(_, key)| key == entry.signer) {
             return Err(ListError::SignerNotAllowed { index });
         }
-        signed.check_signature(&entry, index)?;
+        origin.check_signature(&signed, &entry, index)?;
         self.apply(&entry.act, is_recovery, index)?;
         self.entries.push(bytes.clone());
         self.hashes.push(signed.hash());
@@ -339,7 +381,7 @@ impl DeviceList {
         match *act {
             Act::Founded { .. } => Err(ListError::ChainBroken { index }),
             Act::Added { device, key } => {
-                if self.names(&key) || self.devices.iter().any(|listed| listed.device == device) {
+                if self.names(&key) || self.ever_named(device) {
                     return Err(ListError::Reused { index });
                 }
                 if self.devices().count() == DEVICES_MAX {

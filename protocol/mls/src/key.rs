@@ -1,7 +1,9 @@
 //! Ed25519 keys (RFC 8032) of devices and of recovery.
 //!
-//! A device's key is its MLS signature key as well. Signing is deterministic, so no randomness is
-//! needed here; a secret key comes in as the 32 bytes that its owner drew.
+//! A device's key is its MLS signature key as well, and what it agrees with its account's other devices
+//! by: one key pair for Ed25519 and X25519 is sound (Thormarker, "On using the same key pair for
+//! Ed25519 and an X25519 based KEM", 2021). Signing is deterministic, so no randomness is needed here;
+//! a secret key comes in as the 32 bytes that its owner drew.
 
 use std::fmt;
 
@@ -78,6 +80,16 @@ impl SecretKey {
         self.0.to_keypair_bytes()
     }
 
+    /// What this key and another one agree on: X25519 (RFC 7748 §5) between the two keys' forms on the
+    /// curve of that name. Both sides get the same, and nobody else. It is no key yet: the caller
+    /// derives one, and binds it to its purpose. `None`: the other one is no key, or one with which
+    /// everybody agrees on the same.
+    pub fn agree(&self, with: &SignatureKey) -> Option<[u8; KEY_BYTES]> {
+        let key = VerifyingKey::from_bytes(&with.0).ok().filter(|key| !key.is_weak())?;
+        let agreed = key.to_montgomery().mul_clamped(self.0.to_scalar_bytes()).to_bytes();
+        (agreed != [0; KEY_BYTES]).then_some(agreed)
+    }
+
     pub(crate) fn sign(&self, context: &[u8], body: &[u8]) -> [u8; 64] {
         self.0.sign(&[context, body].concat()).to_bytes()
     }
@@ -110,6 +122,18 @@ mod tests {
         let mut neutral = [0; 32];
         neutral[0] = 1;
         assert!(!SignatureKey::from_bytes(neutral).has_signed(b"", b"", &[0; 64]));
+    }
+
+    #[test]
+    fn two_keys_agree_from_both_sides_and_with_no_key_of_small_order() {
+        let [one, other, third] = [1, 2, 3].map(|seed| SecretKey::from_seed(&[seed; 32]));
+        let agreed = one.agree(&other.public());
+        assert!(agreed.is_some());
+        assert_eq!(agreed, other.agree(&one.public()));
+        assert_ne!(agreed, third.agree(&one.public()));
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        assert_eq!(one.agree(&SignatureKey::from_bytes(neutral)), None);
     }
 
     #[test]

@@ -86,6 +86,18 @@ impl KnownLists {
         self.accounts.get(&account).map(|known| &known.present)
     }
 
+    /// The lists of an account's identities, the present one last: the number of an identity is its
+    /// place.
+    pub fn identities(&self, account: AccountId) -> impl Iterator<Item = &DeviceList> {
+        let known = self.accounts.get(&account).into_iter();
+        known.flat_map(|known| known.former.iter().chain([&known.present]))
+    }
+
+    /// The accounts of which a list is known.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
+        self.accounts.keys().copied()
+    }
+
     fn insert(&mut self, list: DeviceList) {
         self.accounts.insert(list.account(), Identities { former: Vec::new(), present: list });
     }

@@ -17,6 +17,8 @@ mod generated;
 mod group_id;
 pub mod header;
 mod key;
+#[cfg(feature = "observer")]
+mod key_package;
 mod known_lists;
 mod leave;
 pub mod limits;
@@ -27,13 +29,15 @@ pub mod rules;
 mod safety_number;
 
 pub use adapter::{
-    Audience, GroupRules, Identities, accounts_of_tree, leaves_of, refusal_of, roles_of,
-    transition_of,
+    Audience, GroupRules, Identities, accounts_of_tree, key_packages_of_welcome, leaves_of,
+    refusal_of, roles_of, transition_of,
 };
 pub use credential::DeviceIdentity;
 pub use device_list::{DeviceList, ListError};
 pub use group_id::GroupId;
 pub use key::{SecretKey, SignatureKey};
+#[cfg(feature = "observer")]
+pub use key_package::{KeyPackageError, KeyPackageUse, check_key_package};
 pub use known_lists::{Coverage, DeviceLists, KnownLists, Learned};
 pub use leave::{Leave, LeaveError};
 #[cfg(feature = "observer")]

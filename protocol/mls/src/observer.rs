@@ -35,7 +35,7 @@ use crate::{
     Identities, Leave, LeaveError, Roles, SignatureKey, Transition, refusal_of,
 };
 
-type Config = WithMlsRules<
+pub(crate) type Config = WithMlsRules<
     GroupRules,
     WithIdentityProvider<Identities, WithCryptoProvider<RustCryptoProvider, ExternalBaseConfig>>,
 >;
@@ -171,7 +171,7 @@ impl Observer {
         let message = MlsMessage::from_bytes(group_info)?;
         check_allows_external_commit(&message)?;
         let left = BTreeMap::new();
-        let rules = rules_of(&lists, &left);
+        let rules = rules_of(&lists, []);
         let tree = ExportedTree::from_bytes(tree)?;
         let group = client(&lists, &rules).observe_group(message, Some(tree), None)?;
         let group_info = Some(Bytes::copy_from_slice(group_info));
@@ -185,7 +185,7 @@ impl Observer {
     /// # Errors
     /// [`ObserverError::Invalid`]: the bytes are damaged.
     pub fn load(snapshot: &Snapshot, lists: Arc<dyn DeviceLists>) -> Result<Self, ObserverError> {
-        let rules = rules_of(&lists, &snapshot.left);
+        let rules = rules_of(&lists, snapshot.left.keys().copied());
         let state = ExternalSnapshot::from_bytes(&snapshot.state)?;
         let tree = ExportedTree::from_bytes(&snapshot.tree)?;
         let group = client(&lists, &rules).load_group_with_ratchet_tree(state, tree)?;
@@ -410,7 +410,7 @@ impl Observer {
     ) -> Result<Self, ObserverError> {
         let mut left = self.left.clone();
         left.retain(|account, _| !transition.gone.contains(account));
-        let rules = rules_of(&self.lists, &left);
+        let rules = rules_of(&self.lists, left.keys().copied());
         let state = group.snapshot_without_ratchet_tree();
         let tree = group.exported_tree();
         let group = client(&self.lists, &rules).load_group_with_ratchet_tree(state, tree)?;
@@ -428,14 +428,21 @@ impl std::fmt::Debug for Observer {
     }
 }
 
-fn rules_of(lists: &Arc<dyn DeviceLists>, left: &BTreeMap<AccountId, Bytes>) -> GroupRules {
-    GroupRules::new(lists.clone(), Audience::Server, left.keys().copied().collect())
+pub(crate) fn rules_of(
+    lists: &Arc<dyn DeviceLists>,
+    left: impl IntoIterator<Item = AccountId>,
+) -> GroupRules {
+    GroupRules::new(lists.clone(), Audience::Server, left.into_iter().collect())
 }
 
-fn client(lists: &Arc<dyn DeviceLists>, rules: &GroupRules) -> ExternalClient<Config> {
+pub(crate) fn crypto() -> RustCryptoProvider {
     let suites = vec![CipherSuite::CURVE25519_AES128, CipherSuite::CURVE25519_CHACHA];
+    RustCryptoProvider::with_enabled_cipher_suites(suites)
+}
+
+pub(crate) fn client(lists: &Arc<dyn DeviceLists>, rules: &GroupRules) -> ExternalClient<Config> {
     ExternalClientBuilder::new()
-        .crypto_provider(RustCryptoProvider::with_enabled_cipher_suites(suites))
+        .crypto_provider(crypto())
         .identity_provider(Identities::new(lists.clone()))
         .mls_rules(rules.clone())
         .extension_type(ExtensionType::new(ROLES_EXTENSION))

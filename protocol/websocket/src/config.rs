@@ -8,7 +8,8 @@ use crate::limits;
 /// The rules of a service's connections.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Bytes in one message, whole; a longer one closes with 1009.
+    /// Bytes in one message, whole; a longer one closes with 1009. A connection can be allowed more:
+    /// [`Connection::raise_message_bytes_max`](crate::Connection::raise_message_bytes_max).
     pub message_bytes_max: usize,
     /// Frames in one message, or no bound; one more closes with 1008.
     pub fragments_max: Option<u32>,

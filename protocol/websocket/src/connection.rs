@@ -160,6 +160,13 @@ impl Connection {
         }
     }
 
+    /// Lets the peer send larger messages than [`Config::message_bytes_max`] from now on: it has shown
+    /// who it is, say. It costs nothing until such a message arrives. Less than is allowed already
+    /// changes nothing.
+    pub fn raise_message_bytes_max(&mut self, bytes: usize) {
+        self.incoming.raise_message_bytes_max(bytes);
+    }
+
     /// The transport has ended: nothing more will arrive.
     pub fn handle_end_of_input(&mut self) {
         if let Phase::Open | Phase::Closing { .. } = self.phase {

@@ -31,6 +31,8 @@ pub(crate) struct Incoming {
     message: Option<MessageInProgress>,
     control_payload: Vec<u8>,
     discards_messages: bool,
+    /// Where this is more, it takes the place of what the configuration says.
+    raised_message_bytes_max: usize,
 }
 
 /// The bytes of a header, with its masking key, that arrived so far.
@@ -91,6 +93,11 @@ impl Incoming {
                 return Ok(Some(received));
             }
         }
+    }
+
+    /// From now on messages may be this large, unless the configuration allows larger ones anyway.
+    pub(crate) fn raise_message_bytes_max(&mut self, bytes: usize) {
+        self.raised_message_bytes_max = self.raised_message_bytes_max.max(bytes);
     }
 
     /// From now on messages are checked but neither kept nor handed out.
@@ -181,11 +188,16 @@ impl Incoming {
         {
             return Err(Violation::TooManyFragments(fragments_max));
         }
-        let room = config.message_bytes_max - bytes;
+        let message_bytes_max = self.message_bytes_max(config);
+        let room = message_bytes_max - bytes;
         if header.payload_bytes > room as u64 {
-            return Err(Violation::MessageTooBig(config.message_bytes_max));
+            return Err(Violation::MessageTooBig(message_bytes_max));
         }
         Ok(())
+    }
+
+    fn message_bytes_max(&self, config: &Config) -> usize {
+        config.message_bytes_max.max(self.raised_message_bytes_max)
     }
 
     fn begin(&mut self, frame: FrameInProgress) -> FrameInProgress {
@@ -214,12 +226,13 @@ impl Incoming {
         let taken = input.len().min(usize::try_from(frame.missing()).unwrap_or(usize::MAX));
         let (chunk, rest) = input.split_at(taken);
         *input = rest;
+        let message_bytes_max = self.message_bytes_max(config);
         if frame.opcode.is_control() {
             append_unmasked(&mut self.control_payload, chunk, frame);
         } else if let Some(message) = &mut self.message
             && !self.discards_messages
         {
-            message.append(chunk, frame, config)?;
+            message.append(chunk, frame, message_bytes_max)?;
         }
         frame.received += taken as u64;
         Ok(())
@@ -251,17 +264,14 @@ impl MessageInProgress {
         &mut self,
         chunk: &[u8],
         frame: &FrameInProgress,
-        config: &Config,
+        message_bytes_max: usize,
     ) -> Result<(), Violation> {
         let len = self.payload.len();
         if self.payload.capacity() - len < chunk.len() {
             // Doubling, so that a message in many parts is not copied for each of them, but no
             // further than the message can still grow. A frame that is whole gets its exact size.
-            let end = if frame.is_final {
-                len + frame.missing() as usize
-            } else {
-                config.message_bytes_max
-            };
+            let end =
+                if frame.is_final { len + frame.missing() as usize } else { message_bytes_max };
             let wanted = (2 * len).max(len + chunk.len()).min(end);
             self.payload.reserve_exact(wanted - len);
         }

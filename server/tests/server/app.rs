@@ -312,7 +312,7 @@ impl<IO: Read + Write> App<IO> {
     /// Shows that the session lives and is served.
     #[track_caller]
     pub(crate) fn check_alive(&mut self) {
-        let answer = self.ask(Body::Ping(wire::Ping {}));
+        let answer = self.ask(Body::Ping(wire::Ping { round_trip_ms: 0 }));
         assert!(matches!(answer, Answer::Pong(_)), "{answer:?}");
     }
 }
@@ -326,6 +326,7 @@ pub(crate) fn create_group(members: &[&Person]) -> (ConversationId, Body) {
         name: "Choir".to_owned(),
         members: members.iter().map(|member| id_bytes(member.account.as_bytes())).collect(),
         message_id: id_bytes(&random()),
+        group: None,
     });
     (conversation, body)
 }

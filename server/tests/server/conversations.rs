@@ -20,6 +20,7 @@ fn message_reaches_the_live_reader_and_the_one_who_comes_later() {
         name: String::new(),
         members: vec![id_bytes(kofi.account.as_bytes())],
         message_id: id_bytes(&random()),
+        group: None,
     });
     assert_eq!(accepted(anna_app.ask(create)).seq, 1);
     kofi_app.wait_for_conversation(direct);

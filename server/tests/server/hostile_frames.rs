@@ -161,7 +161,8 @@ fn row_9_protobuf_that_lies_or_nests_closes_and_unknown_fields_do_not() {
         assert_eq!(app.wait_for_close().code, 1007);
     }
     let mut app = App::greeted(&house);
-    let ping = wire::ClientFrame { request: 900, body: Some(Body::Ping(wire::Ping {})) };
+    let ping =
+        wire::ClientFrame { request: 900, body: Some(Body::Ping(wire::Ping { round_trip_ms: 0 })) };
     let mut unknown = encode(&ping).to_vec();
     unknown.extend([0xfa, 0x3f, 0x02, b'h', b'i']);
     app.send(unknown.into());

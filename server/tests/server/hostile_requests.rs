@@ -169,15 +169,54 @@ fn row_15_message_id_with_another_payload_gets_the_first_seq_and_a_flag() {
 }
 
 #[test]
-fn row_16_time_of_the_client_changes_nothing() {
+fn row_15_message_id_with_another_act_gets_the_first_seq_and_a_flag() {
+    let house = open_house();
+    let (mut app, _) = App::new_person(&house, "anna");
+    let (_, kofi) = App::new_person(&house, "kofi");
+    let (group, Body::Create(create)) = create_group(&[&kofi]) else { panic!("a creation") };
+    let made = accepted(app.ask(Body::Create(create.clone())));
+    let again = accepted(app.ask(Body::Create(create.clone())));
+    assert_eq!((again.seq, again.payload_differs), (made.seq, false));
+    let alone = wire::Create { members: Vec::new(), ..create.clone() };
+    let renamed = wire::Create { name: "Band".to_owned(), ..create.clone() };
+    for other in [alone, renamed] {
+        let other = accepted(app.ask(Body::Create(other)));
+        assert_eq!((other.seq, other.payload_differs), (made.seq, true));
+    }
+
+    let id = random();
+    let change = |act| {
+        Body::Change(wire::Change {
+            conversation: id_bytes(group.as_bytes()),
+            message_id: id_bytes(&id),
+            act: Some(act),
+        })
+    };
+    use wire::change::{Act, Remove, Rename};
+    let rename = |name: &str| change(Act::Rename(Rename { name: name.to_owned() }));
+    let first = accepted(app.ask(rename("Band")));
+    let again = accepted(app.ask(rename("Band")));
+    assert_eq!((again.seq, again.payload_differs), (first.seq, false));
+    let remove = change(Act::Remove(Remove { account: id_bytes(kofi.account.as_bytes()) }));
+    for other in [rename("Orchestra"), remove, send(group, id, b"Band")] {
+        let other = accepted(app.ask(other));
+        assert_eq!((other.seq, other.payload_differs), (first.seq, true));
+    }
+    let over_a_change =
+        accepted(app.ask(Body::Create(wire::Create { message_id: id_bytes(&id), ..create })));
+    assert_eq!((over_a_change.seq, over_a_change.payload_differs), (first.seq, true));
+    assert_eq!(read_log(&mut app, group).len(), 2, "the first ones stand alone");
+}
+
+#[test]
+fn row_16_time_of_the_client_is_kept_as_a_hint_and_the_servers_rules() {
     const TEN_YEARS_MS: i64 = 10 * 365 * 24 * 3_600 * 1_000;
     let house = open_house();
     let (mut app, _) = App::new_person(&house, "anna");
     let (group, create) = create_group(&[]);
     let created = accepted(app.ask(create));
-    for client_time in
-        [created.time - TEN_YEARS_MS, created.time + TEN_YEARS_MS, i64::MIN, i64::MAX]
-    {
+    let told = [created.time - TEN_YEARS_MS, created.time + TEN_YEARS_MS, i64::MIN, i64::MAX, 0];
+    for client_time in told {
         let sent = accepted(app.ask(Body::Send(wire::Send {
             conversation: id_bytes(group.as_bytes()),
             message_id: id_bytes(&random()),
@@ -189,6 +228,9 @@ fn row_16_time_of_the_client_changes_nothing() {
     }
     let log = read_log(&mut app, group);
     assert!(log.is_sorted_by_key(|entry| (entry.seq, entry.time)));
+    assert!(log.iter().all(|entry| (0..TEN_YEARS_MS / 2).contains(&(entry.time - created.time))));
+    let kept: Vec<i64> = log.iter().skip(1).map(|entry| entry.client_time).collect();
+    assert_eq!(kept, told, "as they came, and 0 where none was told");
 }
 
 #[test]

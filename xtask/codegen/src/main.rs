@@ -21,7 +21,7 @@ struct Schema {
     module: &'static str,
 }
 
-const SCHEMAS: [Schema; 4] = [
+const SCHEMAS: [Schema; 6] = [
     Schema {
         package: "tidings.log.v1",
         include: "model/proto",
@@ -45,6 +45,18 @@ const SCHEMAS: [Schema; 4] = [
         include: "protocol/mls/proto",
         folder: "protocol/mls/proto/tidings/identity/v1",
         module: "protocol/mls/src/generated.rs",
+    },
+    Schema {
+        package: "tidings.account.v1",
+        include: "protocol/account/proto",
+        folder: "protocol/account/proto/tidings/account/v1",
+        module: "protocol/account/src/generated.rs",
+    },
+    Schema {
+        package: "tidings.device.v1",
+        include: "protocol/linking/proto",
+        folder: "protocol/linking/proto/tidings/device/v1",
+        module: "protocol/linking/src/generated.rs",
     },
 ];
 

@@ -18,11 +18,15 @@ struct Layer {
     test_imports: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 9] = [
+const LAYERS: [Layer; 10] = [
     Layer { name: "model", imports: &[], test_imports: &[] },
     Layer { name: "protocol", imports: &["model", "protocol"], test_imports: &[] },
     Layer { name: "messaging", imports: &["model"], test_imports: &["protocol"] },
-    Layer { name: "backends", imports: &["model", "messaging"], test_imports: &["protocol"] },
+    Layer {
+        name: "backends",
+        imports: &["model", "protocol", "messaging"],
+        test_imports: &["client"],
+    },
     Layer {
         name: "doors",
         imports: &["model", "protocol", "messaging", "doors"],
@@ -37,6 +41,11 @@ const LAYERS: [Layer; 9] = [
         name: "server",
         imports: &["model", "protocol", "messaging", "backends", "doors"],
         test_imports: &["client"],
+    },
+    Layer {
+        name: "sim",
+        imports: &["model", "protocol", "messaging", "backends", "doors", "client"],
+        test_imports: &[],
     },
     Layer {
         name: "apps",
@@ -203,6 +212,7 @@ fn layer_of(dependency: &str) -> Option<&'static str> {
         "door" => "doors",
         "client" => "client",
         "server" => "server",
+        "sim" => "sim",
         "app" => "apps",
         _ => "xtask",
     })

@@ -3,21 +3,20 @@
 //! Every entry is verified on its way out: the payload against its checksum, the header against the
 //! entry's, and the seqs for holes. What does not fit is named and never shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use tidings_messaging::store::{
     Answer, Appended, ConversationRecord, EntryPage, LogPosition, LogQuery, Marks, MemberRecord,
-    Membership, MembershipRecord, Profile, ReadFailure, Receipt, RosterRecord,
+    Membership, MembershipRecord, Profile, ReadFailure, Receipt, Retry, RosterRecord,
 };
 use tidings_model::{
-    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, Entry, MessageId, Range,
-    Refusal, Seq,
+    AccountId, Checksum, ConversationId, ConversationKind, Entry, EntryKind, Range, Refusal, Seq,
 };
 
 use super::account::{profile, profiles};
-use super::unreadable;
+use super::{group, unreadable};
 use crate::columns::{self, limit, read, read_optional};
 
 pub(super) fn answer(
@@ -34,6 +33,12 @@ pub(super) fn answer(
             roster(connection, *conversation, profiles, *message)
                 .map(|roster| Answer::Roster(roster.map(Box::new)))
                 .map_err(unreadable)
+        }
+        LogQuery::Group(conversation) => group::group(connection, *conversation)
+            .map(|group| Answer::Group(group.map(Box::new)))
+            .map_err(unreadable),
+        LogQuery::Met { account, others } => {
+            met(connection, *account, others).map(Answer::Met).map_err(unreadable)
         }
         LogQuery::Entries { conversation, after, until, entries_max, bytes_max } => {
             let wanted = Wanted {
@@ -53,12 +58,12 @@ pub(super) fn answer(
 macro_rules! conversation_columns {
     () => {
         "c.number, c.conversation, c.kind, c.name, c.epoch, coalesce(c.epoch_since, 0), c.head, c.head_time,
-         c.head_checksum, c.floor, c.roster_version, c.member_count"
+         c.head_checksum, c.floor, c.roster_version, c.member_count, c.generation, c.group_epoch"
     };
 }
 
 /// How many columns [`conversation_columns`] names.
-const CONVERSATION_COLUMNS: usize = 12;
+const CONVERSATION_COLUMNS: usize = 14;
 
 fn conversation_record(row: &Row<'_>) -> Result<(i64, ConversationRecord)> {
     let record = ConversationRecord {
@@ -73,6 +78,7 @@ fn conversation_record(row: &Row<'_>) -> Result<(i64, ConversationRecord)> {
         floor: read(row, 9)?,
         roster_version: read(row, 10)?,
         member_count: read(row, 11)?,
+        group: columns::group_epoch(row, 12)?,
     };
     Ok((row.get(0)?, record))
 }
@@ -197,11 +203,35 @@ fn grouped<K: std::hash::Hash + Eq, V>(
     Ok(groups)
 }
 
+/// Those of some accounts whose conversations, left ones included, are also the account's.
+fn met(
+    connection: &Connection,
+    account: AccountId,
+    others: &[AccountId],
+) -> Result<Vec<AccountId>> {
+    let mut select =
+        connection.prepare_cached("SELECT conversation FROM member WHERE account = ?1")?;
+    let own = select
+        .query_map([account.as_bytes()], |row| row.get(0))?
+        .collect::<Result<HashSet<i64>>>()?;
+    let mut met = Vec::new();
+    for other in BTreeSet::from_iter(others) {
+        let mut rows = select.query([other.as_bytes()])?;
+        while let Some(row) = rows.next()? {
+            if own.contains(&row.get(0)?) {
+                met.push(*other);
+                break;
+            }
+        }
+    }
+    Ok(met)
+}
+
 fn roster(
     connection: &Connection,
     conversation: ConversationId,
     wanted: &[AccountId],
-    message: Option<(DeviceId, MessageId)>,
+    message: Option<Retry>,
 ) -> Result<Option<RosterRecord>> {
     let Some((number, conversation)) = find_conversation(connection, conversation)? else {
         return Ok(None);
@@ -210,7 +240,7 @@ fn roster(
     let profiles = profiles(connection, wanted)?;
     let message = match message {
         None => None,
-        Some(message) => find_message(connection, number, &conversation, message)?,
+        Some(retry) => find_message(connection, number, &conversation, &retry)?,
     };
     Ok(Some(RosterRecord { conversation, members, profiles, message }))
 }
@@ -249,21 +279,22 @@ fn find_message(
     connection: &Connection,
     number: i64,
     conversation: &ConversationRecord,
-    (device, message_id): (DeviceId, MessageId),
+    retry: &Retry,
 ) -> Result<Option<Appended>> {
     connection
         .prepare_cached(
-            "SELECT seq, time, checksum FROM entry
+            "SELECT seq, time, checksum, kind, coalesce(asked, payload_checksum) FROM entry
              WHERE device = ?1 AND message_id = ?2 AND conversation = ?3",
         )?
-        .query_row(params![device.as_bytes(), message_id.as_bytes(), number], |row| {
+        .query_row(params![retry.device.as_bytes(), retry.message_id.as_bytes(), number], |row| {
+            let asked = (read::<EntryKind>(row, 3)?, read::<Checksum>(row, 4)?);
             let position =
                 LogPosition { epoch: conversation.epoch, seq: read(row, 0)?, time: read(row, 1)? };
             Ok(Appended {
                 position,
                 checksum: read(row, 2)?,
                 duplicate: true,
-                payload_differs: false,
+                payload_differs: asked != (EntryKind::Event, retry.asked),
             })
         })
         .optional()
@@ -345,14 +376,14 @@ fn read_entries(
 macro_rules! entry_columns {
     () => {
         "seq, account, device, message_id, time, kind, payload_checksum, checksum,
-         expires_after_ms, payload"
+         expires_after_ms, client_time, payload"
     };
 }
 pub(crate) use entry_columns;
 
 /// Reads an entry out of [`entry_columns`]; `None`: its checksums do not fit.
 pub(crate) fn verified_entry(row: &Row<'_>, conversation: ConversationId) -> Result<Option<Entry>> {
-    let payload = row.get_ref(9)?.as_blob_or_null()?;
+    let payload = row.get_ref(10)?.as_blob_or_null()?;
     let payload_checksum = read(row, 6)?;
     let entry = Entry {
         seq: read(row, 0)?,
@@ -360,6 +391,7 @@ pub(crate) fn verified_entry(row: &Row<'_>, conversation: ConversationId) -> Res
         device: read(row, 2)?,
         message_id: read(row, 3)?,
         time: read(row, 4)?,
+        client_time: read_optional(row, 9)?,
         kind: read(row, 5)?,
         checksum: read(row, 7)?,
         expires_after_ms: read_optional(row, 8)?,
@@ -400,6 +432,7 @@ fn checksum_at(connection: &Connection, number: i64, wanted: &Wanted) -> Option<
             kind: read(row, 4)?,
             checksum: read(row, 6)?,
             payload: Bytes::new(),
+            client_time: None,
             expires_after_ms: None,
             erased: false,
         };

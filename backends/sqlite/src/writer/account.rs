@@ -7,7 +7,7 @@ use tidings_messaging::store::{
 use tidings_model::limits::DEVICES_MAX;
 use tidings_model::{AccountId, DeviceId, Refusal, Timestamp};
 
-use super::{done, refused};
+use super::{done, inbox, key_package, refused};
 use crate::columns::{limit, read};
 
 pub(super) fn apply(connection: &Connection, operation: &AccountOperation) -> Result<Outcome> {
@@ -190,7 +190,7 @@ fn add_device(
     Ok(done())
 }
 
-fn revoke_device(
+pub(super) fn revoke_device(
     connection: &Connection,
     account: AccountId,
     device: DeviceId,
@@ -202,7 +202,12 @@ fn revoke_device(
              WHERE device = ?1 AND account = ?2",
         )?
         .execute(params![device.as_bytes(), account.as_bytes(), now.as_millis()])?;
-    Ok(if revoked > 0 { done() } else { refused(Refusal::NotFound) })
+    if revoked == 0 {
+        return Ok(refused(Refusal::NotFound));
+    }
+    key_package::forget(connection, device)?;
+    inbox::forget(connection, device)?;
+    Ok(done())
 }
 
 fn resume(

@@ -6,15 +6,15 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 use tidings_messaging::store::{
-    Append, Appended, Applied, Create, LogOperation, LogPosition, NewEntry, Outcome, Rejection,
-    RosterAct,
+    Append, Appended, Applied, Create, Effect, GroupStep, LogOperation, LogPosition, NewEntry,
+    Outcome, Rejection, RosterAct,
 };
 use tidings_model::{
-    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, LogEpoch, MessageId, Refusal,
-    Role, Seq, Timestamp,
+    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, EntryKind, GroupEpoch,
+    LogEpoch, MessageId, Refusal, Role, Seq, Timestamp,
 };
 
-use super::{outbox, refused, retention, roster};
+use super::{group, outbox, refused, retention, roster};
 use crate::columns::{self, limit, read, read_optional};
 
 pub(super) fn apply(connection: &Connection, operation: &LogOperation) -> Result<Outcome> {
@@ -36,9 +36,7 @@ pub(super) fn apply(connection: &Connection, operation: &LogOperation) -> Result
         LogOperation::Expire { now, entries_max } => {
             retention::expire(connection, *now, *entries_max)
         }
-        LogOperation::Trim { conversation, floor } => {
-            retention::trim(connection, *conversation, *floor)
-        }
+        LogOperation::Retain(retain) => retention::retain(connection, retain),
     }
 }
 
@@ -50,6 +48,10 @@ pub(super) struct Place {
     head: Seq,
     head_time: Timestamp,
     roster_version: u64,
+    /// Where the group of a sealed conversation stands.
+    pub(super) group: Option<GroupEpoch>,
+    /// Whether leaves of the group are due to be removed.
+    pub(super) has_leaves_due: bool,
     /// `None`: the account is or was no member. `Some(None)`: it was one.
     pub(super) member: Option<Option<Role>>,
 }
@@ -73,20 +75,22 @@ pub(super) fn find_place(
     connection
         .prepare_cached(
             "SELECT c.number, c.epoch, c.head, c.head_time, c.roster_version,
-                    m.arrival IS NOT NULL, m.role
+                    c.generation, c.group_epoch, c.leaves_due > 0, m.arrival IS NOT NULL, m.role
              FROM conversation c
              LEFT JOIN member m ON m.conversation = c.number AND m.account = ?2
              WHERE c.conversation = ?1",
         )?
         .query_row([conversation.as_bytes(), account.as_bytes()], |row| {
-            let role = read_optional(row, 6)?;
+            let role = read_optional(row, 9)?;
             Ok(Place {
                 number: row.get(0)?,
                 epoch: read(row, 1)?,
                 head: read(row, 2)?,
                 head_time: read(row, 3)?,
                 roster_version: read(row, 4)?,
-                member: row.get::<_, bool>(5)?.then_some(role),
+                group: columns::group_epoch(row, 5)?,
+                has_leaves_due: row.get(7)?,
+                member: row.get::<_, bool>(8)?.then_some(role),
             })
         })
         .optional()
@@ -103,13 +107,16 @@ fn append(connection: &Connection, append: &Append) -> Result<Outcome> {
             let checksums = Checksums::of(append.conversation, &append.entry, position);
             if insert_entry(connection, place.number, &append.entry, position, checksums)? {
                 move_head(connection, place.number, position, checksums.entry)?;
+                let log = roster::Log {
+                    number: place.number,
+                    conversation: append.conversation,
+                    seq: position.seq,
+                };
                 if let Some(change) = &append.roster {
-                    let log = roster::Log {
-                        number: place.number,
-                        conversation: append.conversation,
-                        seq: position.seq,
-                    };
                     roster::change(connection, log, change)?;
+                }
+                if let GroupStep::Change(change) = &append.group {
+                    group::change(connection, log, position, change)?;
                 }
                 return Ok(first_time(position, checksums.entry));
             }
@@ -124,8 +131,7 @@ fn append(connection: &Connection, append: &Append) -> Result<Outcome> {
     if found.conversation != append.conversation {
         return Ok(refused(Refusal::IdTaken));
     }
-    let payload_differs = found.payload_checksum != Checksum::of_payload(&append.entry.payload);
-    Ok(Ok(Applied::Appended(Appended { payload_differs, ..found.appended })))
+    Ok(Ok(Applied::Appended(found.answer_to(&append.entry))))
 }
 
 /// All checks but the one whether the message was appended before, which goes before them.
@@ -139,8 +145,11 @@ fn check_append(
     if let Err(refusal) = place.role() {
         return Ok(Err(refusal.into()));
     }
+    if let Err(refusal) = group::check(connection, &place, &append.group)? {
+        return Ok(Err(refusal.into()));
+    }
     let Some(change) = &append.roster else { return Ok(Ok(place)) };
-    if change.expected_version != place.roster_version {
+    if place.group.is_none() && change.expected_version != place.roster_version {
         return Ok(Err(Rejection::RosterChanged));
     }
     let mut newcomers = Vec::new();
@@ -157,10 +166,11 @@ fn check_append(
 }
 
 fn create(connection: &Connection, create: &Create) -> Result<Outcome> {
-    if let Some(made) = find_made(connection, create)? {
+    let found = find_message(connection, create.first.device, create.first.message_id)?;
+    if let Some(made) = find_made(connection, create, found.as_ref())? {
         return Ok(made);
     }
-    if find_message(connection, create.first.device, create.first.message_id)?.is_some() {
+    if found.is_some() {
         return Ok(refused(Refusal::IdTaken));
     }
     let accounts: Vec<AccountId> = create.members.iter().map(|(account, _)| *account).collect();
@@ -175,28 +185,41 @@ fn create(connection: &Connection, create: &Create) -> Result<Outcome> {
         // It was not there a moment ago, in this very transaction.
         return Err(rusqlite::Error::QueryReturnedNoRows);
     }
+    let conversation = create.conversation;
     for (account, role) in &create.members {
         roster::insert_member(connection, number, *account, *role, Seq::FIRST)?;
-        outbox::push_joined(connection, *account, create.conversation)?;
+        outbox::push(connection, &Effect::Joined { account: *account, conversation })?;
+    }
+    if let (Some(group), Some(maker)) = (&create.group, accounts.first()) {
+        group::found(connection, number, (*maker, create.first.device), group)?;
     }
     Ok(first_time(position, checksums.entry))
 }
 
-/// The answer where the conversation exists already.
-fn find_made(connection: &Connection, create: &Create) -> Result<Option<Outcome>> {
+/// The answer where the conversation exists already. `found` is an entry with the message id of the
+/// creation, in whatever log.
+fn find_made(
+    connection: &Connection,
+    create: &Create,
+    found: Option<&Found>,
+) -> Result<Option<Outcome>> {
     let Some((maker, _)) = create.members.first() else { return Ok(None) };
     let Some(place) = find_place(connection, create.conversation, *maker)? else {
         return Ok(None);
     };
     connection
         .prepare_cached(
-            "SELECT kind, first_device, first_message_id, first_time, first_checksum
+            "SELECT kind, first_device, first_message_id, first_time, first_checksum, first_asked
              FROM conversation WHERE number = ?1",
         )?
         .query_row([place.number], |row| {
             let kind: ConversationKind = read(row, 0)?;
             let same_message = read::<DeviceId>(row, 1)? == create.first.device
                 && read::<MessageId>(row, 2)? == create.first.message_id;
+            let later = found.filter(|of| !same_message && of.conversation == create.conversation);
+            if let Some(later) = later {
+                return Ok(Ok(Applied::Appended(later.answer_to(&create.first))));
+            }
             let derived_id = match kind {
                 ConversationKind::Direct | ConversationKind::NotesToSelf => true,
                 ConversationKind::Group => false,
@@ -208,7 +231,7 @@ fn find_made(connection: &Connection, create: &Create) -> Result<Option<Outcome>
                 position: LogPosition { epoch: place.epoch, seq: Seq::FIRST, time: read(row, 3)? },
                 checksum: read(row, 4)?,
                 duplicate: true,
-                payload_differs: false,
+                payload_differs: same_message && read::<Checksum>(row, 5)? != create.first.asked(),
             })))
         })
         .map(Some)
@@ -220,13 +243,14 @@ fn insert_conversation(
     position: LogPosition,
     checksum: Checksum,
 ) -> Result<i64> {
+    let place = create.group.as_ref().map(|group| group.place);
     connection
         .prepare_cached(
             "INSERT INTO conversation
                  (conversation, kind, name, epoch, epoch_since, head, head_time, head_checksum,
-                  floor, roster_version, member_count,
-                  first_device, first_message_id, first_time, first_checksum)
-             VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, 0, 1, ?8, ?9, ?10, ?6, ?7)",
+                  floor, roster_version, member_count, generation, group_epoch,
+                  first_device, first_message_id, first_time, first_checksum, first_asked)
+             VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, 0, 1, ?8, ?12, ?13, ?9, ?10, ?6, ?7, ?11)",
         )?
         .execute(params![
             create.conversation.as_bytes(),
@@ -238,7 +262,10 @@ fn insert_conversation(
             checksum.0,
             limit(create.members.len()),
             create.first.device.as_bytes(),
-            create.first.message_id.as_bytes()
+            create.first.message_id.as_bytes(),
+            create.first.asked().0,
+            place.map(|place| place.generation),
+            place.map(|place| place.epoch.cast_signed())
         ])?;
     Ok(connection.last_insert_rowid())
 }
@@ -280,9 +307,9 @@ fn insert_entry(
     let inserted = connection
         .prepare_cached(
             "INSERT INTO entry
-                 (conversation, seq, account, device, message_id, time, kind,
+                 (conversation, seq, account, device, message_id, time, client_time, kind, asked,
                   payload_checksum, checksum, expires_after_ms, expires_at, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (device, message_id) DO NOTHING",
         )?
         .execute(params![
@@ -292,7 +319,9 @@ fn insert_entry(
             entry.device.as_bytes(),
             entry.message_id.as_bytes(),
             position.time.as_millis(),
+            entry.client_time.map(Timestamp::as_millis),
             entry.kind as u8,
+            entry.asked.map(|asked| asked.0),
             checksums.payload.0,
             checksums.entry.0,
             entry.expires_after_ms.map(u64::cast_signed),
@@ -320,8 +349,17 @@ fn move_head(
 /// An entry that has a message's id.
 struct Found {
     conversation: ConversationId,
-    payload_checksum: Checksum,
+    kind: EntryKind,
+    asked: Checksum,
     appended: Appended,
+}
+
+impl Found {
+    /// What somebody is told who comes with its message id.
+    fn answer_to(&self, entry: &NewEntry) -> Appended {
+        let payload_differs = (self.kind, self.asked) != (entry.kind, entry.asked());
+        Appended { payload_differs, ..self.appended }
+    }
 }
 
 fn find_message(
@@ -331,14 +369,16 @@ fn find_message(
 ) -> Result<Option<Found>> {
     connection
         .prepare_cached(
-            "SELECT c.conversation, c.epoch, e.seq, e.time, e.checksum, e.payload_checksum
+            "SELECT c.conversation, c.epoch, e.seq, e.time, e.checksum, e.kind,
+                    coalesce(e.asked, e.payload_checksum)
              FROM entry e JOIN conversation c ON c.number = e.conversation
              WHERE e.device = ?1 AND e.message_id = ?2",
         )?
         .query_row([device.as_bytes(), message_id.as_bytes()], |row| {
             Ok(Found {
                 conversation: read(row, 0)?,
-                payload_checksum: read(row, 5)?,
+                kind: read(row, 5)?,
+                asked: read(row, 6)?,
                 appended: Appended {
                     position: LogPosition {
                         epoch: read(row, 1)?,

@@ -1,7 +1,7 @@
 //! Members: joining, leaving, roles, names, and watermarks.
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
-use tidings_messaging::store::{Marks, Outcome, RosterAct, RosterChange};
+use tidings_messaging::store::{Effect, Marks, Outcome, RosterAct, RosterChange};
 use tidings_model::limits::CONVERSATIONS_MAX;
 use tidings_model::{AccountId, ConversationId, Refusal, Role, Seq, Timestamp};
 
@@ -55,7 +55,8 @@ pub(super) fn change(connection: &Connection, log: Log, change: &RosterChange) -
         match act {
             RosterAct::Join(account, role) => {
                 if insert_member(connection, log.number, *account, *role, log.seq)? {
-                    outbox::push_joined(connection, *account, log.conversation)?;
+                    let conversation = log.conversation;
+                    outbox::push(connection, &Effect::Joined { account: *account, conversation })?;
                     joined += 1;
                 }
             }

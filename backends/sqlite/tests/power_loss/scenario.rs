@@ -9,12 +9,14 @@ use tempfile::TempDir;
 use tidings_backend_sqlite::{Checkpoints, Durability, Options, SqliteWriter, Store};
 use tidings_messaging::conformance::ModelStore;
 use tidings_messaging::store::{
-    AccountOperation, Answer, Append, Create, LogOperation, LogQuery, NewAccount, NewDevice,
-    NewEntry, Operation, Query, Reader, RosterAct, RosterChange, TokenHash, WriteFailure, Writer,
+    AccountOperation, Answer, Append, Create, DeviceOperation, DeviceQuery, GroupChange,
+    GroupRecord, GroupStep, LogOperation, LogQuery, Marks, NewAccount, NewDevice, NewEntry,
+    NewWelcome, Operation, Query, Reader, Retain, RosterAct, RosterChange, TokenHash, WriteFailure,
+    Writer,
 };
 use tidings_model::{
-    AccountId, ConversationId, ConversationKind, DeviceId, EntryKind, LogEpoch, MessageId, Role,
-    Seq, Timestamp,
+    AccountId, ConversationId, ConversationKind, DeviceId, EntryKind, GroupEpoch, LogEpoch,
+    MessageId, Role, Seq, Timestamp,
 };
 
 use crate::disk::Disk;
@@ -23,6 +25,13 @@ use crate::vfs::Vfs;
 
 const ACCOUNTS: u8 = 3;
 const CONVERSATIONS: u8 = 3;
+
+/// The one that is sealed.
+const SEALED: u8 = 3;
+
+/// Epochs that the group of the sealed one goes round through, so that a third of what is made in any of
+/// them fits.
+const EPOCHS: usize = 3;
 
 /// A folder for files that stand for the system's cache: in memory where there is such a place.
 pub(crate) fn memory_folder() -> TempDir {
@@ -156,7 +165,16 @@ fn everything(reader: &mut dyn Reader) -> Result<Vec<Answer>, String> {
             account: account(number),
             receipts_members_max: 9,
         }));
+        let device = device(number);
+        queries.push(Query::Device(DeviceQuery::Heads { account: account(number), device }));
+        queries.push(Query::Device(DeviceQuery::Inbox {
+            device,
+            after: 0,
+            items_max: usize::MAX,
+            bytes_max: usize::MAX,
+        }));
     }
+    queries.push(Query::Log(LogQuery::Group(conversation(SEALED))));
     for number in 1..=CONVERSATIONS {
         let conversation = conversation(number);
         let roster = LogQuery::Roster { conversation, profiles: Vec::new(), message: None };
@@ -180,6 +198,10 @@ fn account(number: u8) -> AccountId {
     AccountId::from_bytes([number; 16])
 }
 
+fn device(number: u8) -> DeviceId {
+    DeviceId::from_bytes([number; 16])
+}
+
 fn conversation(number: u8) -> ConversationId {
     ConversationId::from_bytes([number; 16])
 }
@@ -190,11 +212,13 @@ fn entry(by: u8, batch: usize, number: usize, payload: Vec<u8>) -> NewEntry {
     message_id[8..].copy_from_slice(&number.to_be_bytes());
     NewEntry {
         account: account(by),
-        device: DeviceId::from_bytes([by; 16]),
+        device: device(by),
         message_id: MessageId::from_bytes(message_id),
         kind: EntryKind::Message,
         payload: Bytes::from(payload),
         expires_after_ms: None,
+        client_time: None,
+        asked: None,
         time: Timestamp::from_millis(batch as i64),
     }
 }
@@ -213,7 +237,12 @@ pub(crate) fn messages(batch: usize) -> Vec<Operation> {
     let message = |number| {
         let conversation = conversation(1);
         let entry = entry(1, batch, number, vec![batch as u8; 300]);
-        Operation::Log(LogOperation::Append(Append { conversation, entry, roster: None }))
+        Operation::Log(LogOperation::Append(Append {
+            conversation,
+            entry,
+            roster: None,
+            group: GroupStep::Open,
+        }))
     };
     (0..5).map(message).collect()
 }
@@ -227,7 +256,7 @@ fn sign_up(number: u8) -> Operation {
             verifiers: Vec::new(),
         },
         device: NewDevice {
-            device: DeviceId::from_bytes([number; 16]),
+            device: device(number),
             name: String::new(),
             token_hash: TokenHash([number; 32]),
         },
@@ -245,16 +274,84 @@ fn create(number: u8) -> Operation {
         epoch: LogEpoch::new(1).expect("an epoch"),
         first: entry(1, 1, usize::from(number), b"made".to_vec()),
         members: (1..=ACCOUNTS).map(|number| (account(number), Role::Owner)).collect(),
+        group: (number == SEALED).then(|| group(GroupEpoch::FIRST, 0)),
+    }))
+}
+
+/// A group at one epoch, as a batch leaves it.
+fn group(place: GroupEpoch, batch: usize) -> GroupRecord {
+    GroupRecord {
+        place,
+        state: Bytes::from(vec![batch as u8; 700]),
+        tree: Bytes::from(vec![batch as u8; 9_000]),
+        group_info: Bytes::from(vec![batch as u8; 300]),
+        left: Vec::new(),
+    }
+}
+
+/// A message or a Commit of the sealed conversation, or a message from device to device.
+fn sealed_operation(random: &mut Seeded, batch: usize, number: usize, by: u8) -> Operation {
+    let epoch = random.below(EPOCHS);
+    let at = |epoch: usize| GroupEpoch { generation: 1, epoch: epoch as u64 };
+    let payload = vec![batch as u8; random.below(400)];
+    let step = match random.below(4) {
+        0 => {
+            return Operation::Device(DeviceOperation::SendToDevice {
+                account: account(by),
+                from: device(by),
+                to: device(by),
+                message_id: MessageId::from_bytes([batch as u8; 16]),
+                payload: payload.into(),
+                now: Timestamp::from_millis(batch as i64),
+                items_max: 20,
+            });
+        }
+        1 => GroupStep::Change(Box::new(GroupChange {
+            made_in: at(epoch),
+            left_before: 0,
+            next: group(at((epoch + 1) % EPOCHS), batch),
+            devices_removed: vec![device(by)],
+            devices_added: vec![(account(by), device(by))],
+            due: Vec::new(),
+            is_restart: false,
+            welcome: Some(NewWelcome {
+                bytes: Bytes::from(vec![batch as u8; 5_000]),
+                joiners: vec![device(by)],
+            }),
+        })),
+        _ => GroupStep::Message { made_in: at(epoch) },
+    };
+    Operation::Log(LogOperation::Append(Append {
+        conversation: conversation(SEALED),
+        entry: entry(by, batch, number, payload),
+        roster: None,
+        group: step,
     }))
 }
 
 fn operation(random: &mut Seeded, batch: usize, number: usize) -> Operation {
     let conversation = conversation(random.below(usize::from(CONVERSATIONS)) as u8 + 1);
     let by = random.below(usize::from(ACCOUNTS)) as u8 + 1;
+    if conversation == self::conversation(SEALED) && random.below(2) == 0 {
+        return sealed_operation(random, batch, number, by);
+    }
     let seq = Seq::new(random.below(40) as u64 + 1).expect("a seq");
     Operation::Log(match random.below(20) {
         0 => LogOperation::Erase { conversation, seq, by: account(by) },
-        1 if random.below(4) == 0 => LogOperation::Trim { conversation, floor: seq },
+        1 => LogOperation::Retain(Retain {
+            now: Timestamp::from_millis(batch as i64),
+            entries_before: Timestamp::from_millis(batch as i64 - 5),
+            acknowledged_before: Timestamp::from_millis(batch as i64 - 1),
+            from: conversation,
+            conversations_max: 2,
+            entries_max: 8,
+        }),
+        4 => LogOperation::Mark {
+            conversation,
+            account: account(by),
+            marks: Marks { delivered: seq, read: Seq::ZERO },
+            time: Timestamp::from_millis(batch as i64),
+        },
         2 => LogOperation::Append(Append {
             conversation,
             entry: entry(by, batch, number, b"named".to_vec()),
@@ -263,13 +360,19 @@ fn operation(random: &mut Seeded, batch: usize, number: usize) -> Operation {
                 acts: vec![RosterAct::Role(account(by), Role::Owner)],
                 name: Some(format!("name {batch}")),
             }),
+            group: GroupStep::Open,
         }),
         choice => {
             // A few are long enough to fill pages of their own.
             let length = if choice == 3 { 30_000 } else { 400 };
             let payload = vec![batch as u8; random.below(length)];
             let entry = entry(by, batch, number, payload);
-            LogOperation::Append(Append { conversation, entry, roster: None })
+            LogOperation::Append(Append {
+                conversation,
+                entry,
+                roster: None,
+                group: GroupStep::Open,
+            })
         }
     })
 }

@@ -1,5 +1,8 @@
 //! Plays of one peer, one session and a core that a test answers for, in virtual time.
 
+mod random;
+mod sealed;
+
 use std::time::Duration;
 
 use tidings_messaging::request::{ConversationState, LiveEntry, LogItem, Resumed};
@@ -13,8 +16,6 @@ use tidings_protocol_app::wire;
 use tidings_protocol_app::{decode_server_frame, encode, id_bytes};
 use tidings_protocol_identity::scram::{ClientBinding, ClientExchange, Verifier};
 use tidings_protocol_identity::{Password, UserName};
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::limits::LOGIN_REQUESTS_MAX;
@@ -139,6 +140,7 @@ fn resumed(conversations: Vec<ConversationState>) -> Reply {
         restored: false,
         conversations,
         more: false,
+        heads: Default::default(),
     }))
 }
 
@@ -171,6 +173,7 @@ fn entry(seq: u64, payload: usize) -> Entry {
         payload: vec![0; payload].into(),
         checksum: Checksum(1),
         expires_after_ms: None,
+        client_time: None,
         erased: false,
     }
 }
@@ -196,6 +199,7 @@ fn state(conversation: ConversationId, name: String) -> ConversationState {
         member_count: 2,
         partner: None,
         receipts: Vec::new(),
+        group: None,
     }
 }
 
@@ -338,6 +342,26 @@ fn revoked_or_replaced_session_closes_with_its_code() {
 }
 
 #[test]
+fn revoked_session_says_what_was_said_before_and_closes_at_once() {
+    let mut play = Play::live();
+    play.say(send(1));
+    let (asked, _) = play.session.poll_request().unwrap();
+    play.say(send(2));
+    play.session.handle_event(live_entry(1, 10));
+    play.session.handle_close(CloseReason::Revoked);
+    // Whatever comes now is for a session that is over.
+    play.session.handle_event(live_entry(2, 10));
+    play.core_answers(asked, Ok(Reply::Done));
+    play.say(send(3));
+
+    let Some((0, Answer::Entry(said))) = play.hear() else { panic!("silence") };
+    assert_eq!(said.entry.unwrap().seq, 1);
+    check_closed(&mut play, 4401, "TokenRevoked");
+    assert!(play.session.poll_request().is_none(), "nothing more is asked");
+    assert_eq!(play.session.poll_timeout(), None, "nothing is waited for");
+}
+
+#[test]
 fn request_number_0_closes_with_1008() {
     let mut play = Play::live();
     play.say_as(0, send(1));
@@ -349,7 +373,10 @@ fn login_ends_after_ten_seconds_whatever_the_peer_says() {
     let mut play = Play::greeted();
     for _ in 0..9 {
         play.wait(1_000);
-        assert!(matches!(play.ask(Body::Ping(wire::Ping {})), Some(Answer::Pong(_))));
+        assert!(matches!(
+            play.ask(Body::Ping(wire::Ping { round_trip_ms: 0 })),
+            Some(Answer::Pong(_))
+        ));
     }
     play.wait(1_000);
     check_closed(&mut play, 1008, "LoginDeadline");
@@ -371,9 +398,9 @@ fn slow_store_does_not_end_a_login_and_a_live_session_has_no_deadline() {
 fn endless_tries_before_a_live_session_close_with_1008() {
     let mut play = Play::greeted();
     for _ in 0..LOGIN_REQUESTS_MAX {
-        play.ask(Body::Ping(wire::Ping {})).unwrap();
+        play.ask(Body::Ping(wire::Ping { round_trip_ms: 0 })).unwrap();
     }
-    play.say(Body::Ping(wire::Ping {}));
+    play.say(Body::Ping(wire::Ping { round_trip_ms: 0 }));
     check_closed(&mut play, 1008, "TooManyLoginRequests");
 }
 
@@ -639,88 +666,4 @@ fn stop_of_the_server_is_announced_and_then_closes_with_1001() {
     assert!(matches!(play.hear(), Some((0, Answer::GoingAway(away))) if away.spread_ms == 5_000));
     play.session.handle_stop();
     check_closed(&mut play, 1001, "GoingAway");
-}
-
-/// Frames of every kind whose fields hold whatever the generator draws.
-fn any_frame() -> impl Strategy<Value = wire::ClientFrame> {
-    let bytes = || prop_oneof![Just(vec![7; 16]), prop::collection::vec(any::<u8>(), 0..40)];
-    (0u64..4, 0u32..26, bytes(), bytes(), ".{0,12}", any::<u64>(), any::<i32>()).prop_map(
-        |(request, kind, one, other, text, number, small)| {
-            let (one, other): (Bytes, Bytes) = (one.into(), other.into());
-            let body = match kind {
-                0 => hello(number as u32, small as u32),
-                1 => Body::SignUp(wire::SignUp {
-                    account: one.clone(),
-                    device: other,
-                    user_name: text.clone(),
-                    display_name: text,
-                    invite: one,
-                    ..wire::SignUp::default()
-                }),
-                2 => Body::SignInStart(wire::SignInStart {
-                    mechanism: "SCRAM-SHA-256".to_owned(),
-                    client_first: format!("n,,n={text},r=abc").into_bytes().into(),
-                }),
-                3 => Body::SignInFinish(wire::SignInFinish {
-                    client_final: one.clone(),
-                    device: one,
-                    device_name: text,
-                    token_hash: vec![1; 32].into(),
-                }),
-                4 => resume(),
-                5 => Body::Create(wire::Create {
-                    conversation: one.clone(),
-                    kind: small,
-                    name: text,
-                    members: vec![other],
-                    message_id: one,
-                }),
-                6 => send(number as usize % 70_000),
-                7 => Body::Fetch(wire::Fetch {
-                    conversation: one,
-                    log_epoch: number,
-                    after: number,
-                    checksum: 1,
-                    entries_max: small as u32,
-                }),
-                8 => Body::Acknowledge(wire::Acknowledge {
-                    conversation: one,
-                    log_epoch: number,
-                    delivered: number,
-                    read: 1,
-                }),
-                9 => Body::LookUp(wire::LookUp { of: Some(wire::look_up::Of::UserName(text)) }),
-                10 => Body::RevokeDevice(wire::RevokeDevice { device: one }),
-                _ => Body::Ping(wire::Ping {}),
-            };
-            wire::ClientFrame { request, body: (kind < 24).then_some(body) }
-        },
-    )
-}
-
-proptest! {
-    #[test]
-    fn whatever_a_peer_says_is_answered_once_or_closes(
-        frames in prop::collection::vec(any_frame(), 0..40),
-        noise in prop::collection::vec(any::<u8>(), 0..64),
-        live: bool,
-    ) {
-        let mut play = if live { Play::live() } else { Play::connected() };
-        let mut asked = 0;
-        for frame in frames {
-            asked += 1;
-            play.send(encode(&frame));
-        }
-        let mut answered = 0;
-        while let Some((id, _)) = play.session.poll_request() {
-            play.core_answers(id, Err(Refusal::NotFound));
-        }
-        while let Some((number, _)) = play.hear() {
-            prop_assert_ne!(number, 0);
-            answered += 1;
-        }
-        prop_assert!(answered == asked || play.session.poll_close().is_some());
-        prop_assert!(answered <= asked);
-        play.send(noise.into());
-    }
 }

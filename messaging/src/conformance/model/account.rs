@@ -1,8 +1,11 @@
 //! Accounts, devices and invites of the store in memory.
 
+use std::collections::BTreeSet;
+
 use tidings_model::limits::DEVICES_MAX;
 use tidings_model::{AccountId, Refusal, Timestamp};
 
+use super::device::{AccountLog, Inbox, KeyPackages};
 use super::{Account, Device, Invite, State, refused};
 use crate::store::{
     AccountOperation, AccountRecord, Applied, DeviceRecord, InviteHash, NewAccount, NewDevice,
@@ -24,7 +27,7 @@ impl State {
                     .iter_mut()
                     .find(|of| of.record.device == *device && of.record.account == *account);
                 let Some(found) = found else { return refused(Refusal::NotFound) };
-                found.record.revoked_at.get_or_insert(*now);
+                found.revoke(*now);
                 Ok(Applied::Done)
             }
             AccountOperation::Resume { device, counter, now } => {
@@ -119,6 +122,9 @@ impl State {
         self.accounts.push(Account {
             record: AccountRecord { profile, administrator, verifiers },
             conversations: Vec::new(),
+            identities: Vec::new(),
+            unlisted: BTreeSet::new(),
+            log: AccountLog::default(),
         });
         self.push_device(account.account, device, now);
         Ok(Applied::SignedUp { administrator })
@@ -155,7 +161,12 @@ impl State {
             last_seen: now,
             revoked_at: None,
         };
-        self.devices.push(Device { record, counter: 0 });
+        self.devices.push(Device {
+            record,
+            counter: 0,
+            key_packages: KeyPackages::default(),
+            inbox: Inbox::default(),
+        });
     }
 
     fn create_invite(&mut self, new: Invite, open_max: usize, now: Timestamp) -> Outcome {

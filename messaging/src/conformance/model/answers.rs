@@ -1,11 +1,13 @@
 //! Queries of the store in memory.
 
-use tidings_model::{AccountId, ConversationId, ConversationKind, Refusal, Seq};
+use std::collections::BTreeSet;
+
+use tidings_model::{AccountId, ConversationId, ConversationKind, EntryKind, Refusal, Seq};
 
 use super::{Conversation, Member, State};
 use crate::store::{
-    AccountQuery, Answer, Appended, ConversationRecord, EntryPage, LogPosition, LogQuery,
-    MemberRecord, Membership, MembershipRecord, Profile, Query, ReadFailure, Receipt, RosterRecord,
+    AccountQuery, Answer, ConversationRecord, EntryPage, LogQuery, MemberRecord, Membership,
+    MembershipRecord, Profile, Query, ReadFailure, Receipt, RosterRecord,
 };
 
 impl State {
@@ -13,6 +15,7 @@ impl State {
         match query {
             Query::Log(query) => self.answer_log(query),
             Query::Account(query) => Ok(self.answer_account(query)),
+            Query::Device(query) => Ok(self.answer_device(query)),
             Query::Outbox { rows_max } => {
                 Ok(Answer::Outbox(self.outbox.iter().take(*rows_max).copied().collect()))
             }
@@ -64,20 +67,12 @@ impl State {
                 let Some(log) = self.conversations.get(conversation) else {
                     return Ok(Answer::Roster(None));
                 };
-                let message = message.and_then(|(device, message_id)| {
+                let message = message.and_then(|retry| {
                     let stored = log.entries.iter().find(|stored| {
-                        stored.entry.device == device && stored.entry.message_id == message_id
+                        stored.entry.device == retry.device
+                            && stored.entry.message_id == retry.message_id
                     })?;
-                    Some(Appended {
-                        position: LogPosition {
-                            epoch: log.record.epoch,
-                            seq: stored.entry.seq,
-                            time: stored.entry.time,
-                        },
-                        checksum: stored.entry.checksum,
-                        duplicate: true,
-                        payload_differs: false,
-                    })
+                    Some(log.duplicate(stored, EntryKind::Event, retry.asked))
                 });
                 Ok(Answer::Roster(Some(Box::new(RosterRecord {
                     conversation: log.counted(),
@@ -86,11 +81,22 @@ impl State {
                     message,
                 }))))
             }
+            LogQuery::Group(conversation) => {
+                let log = self.conversations.get(conversation);
+                Ok(Answer::Group(log.and_then(super::Conversation::group_answer).map(Box::new)))
+            }
+            LogQuery::Met { account, others } => Ok(Answer::Met(self.met(*account, others))),
             LogQuery::Entries { conversation, after, until, entries_max, bytes_max } => {
                 let log = self.conversations.get(conversation).ok_or(Refusal::NotFound)?;
                 log.page(*after, *until, *entries_max, *bytes_max).map(Answer::Entries)
             }
         }
+    }
+
+    fn met(&self, account: AccountId, others: &[AccountId]) -> Vec<AccountId> {
+        let logs = self.conversations.values().filter(|log| log.member(account).is_some());
+        let met = logs.flat_map(|log| &log.members).map(|member| member.account);
+        BTreeSet::from_iter(met.filter(|other| others.contains(other))).into_iter().collect()
     }
 
     fn membership_record(

@@ -7,10 +7,11 @@ use tidings_model::{
     MessageId, Range, Refusal, Role, Seq, Timestamp,
 };
 
+use super::group::Group;
 use super::{Conversation, Member, State, Stored, refused};
 use crate::store::{
-    Append, Appended, Applied, ConversationRecord, Create, LogOperation, LogPosition, Marks,
-    NewEntry, Outcome, Rejection, RosterAct, RosterChange,
+    Append, Appended, Applied, ConversationRecord, Create, Effect, GroupStep, LogOperation,
+    LogPosition, Marks, NewEntry, Outcome, Rejection, RosterAct, RosterChange,
 };
 
 impl State {
@@ -39,13 +40,7 @@ impl State {
                 Ok(Applied::Renewed(self.conversations.len() as u64))
             }
             LogOperation::Expire { now, entries_max } => self.expire(*now, *entries_max),
-            LogOperation::Trim { conversation, floor } => {
-                if let Some(log) = self.conversations.get_mut(conversation) {
-                    log.record.floor = log.record.floor.max(log.record.head.min(*floor));
-                    log.entries.retain(|stored| stored.entry.seq > log.record.floor);
-                }
-                Ok(Applied::Done)
-            }
+            LogOperation::Retain(retain) => self.retain(retain),
         }
     }
 
@@ -78,14 +73,7 @@ impl State {
     fn create(&mut self, create: &Create) -> Outcome {
         let message = (create.first.device, create.first.message_id);
         if let Some(log) = self.conversations.get(&create.conversation) {
-            let mine =
-                create.members.first().is_some_and(|(maker, _)| log.member(*maker).is_some())
-                    && log.record.kind != ConversationKind::Group;
-            if !mine && log.first_message != message {
-                return refused(Refusal::IdTaken);
-            }
-            let position = LogPosition { epoch: log.record.epoch, ..log.first.position };
-            return Ok(Applied::Appended(Appended { position, duplicate: true, ..log.first }));
+            return log.made_before(create);
         }
         if self.find_message(message.0, message.1).is_some() {
             return refused(Refusal::IdTaken);
@@ -113,16 +101,23 @@ impl State {
                 floor: Seq::ZERO,
                 roster_version: 1,
                 member_count: 0,
+                group: create.group.as_ref().map(|group| group.place),
             },
             first,
+            acknowledged: None,
             has_former_epoch: false,
             first_message: message,
+            first_asked: create.first.asked(),
             entries: vec![stored],
             members: Vec::new(),
+            group: create.group.as_ref().map(|group| {
+                Group::founded(group.clone(), create.first.account, create.first.device)
+            }),
         };
         for (account, role) in &create.members {
             if log.join(*account, *role, Seq::FIRST) {
-                self.push_joined(*account, create.conversation);
+                let (account, conversation) = (*account, create.conversation);
+                self.push_effect(Effect::Joined { account, conversation });
             }
         }
         self.conversations.insert(create.conversation, log);
@@ -135,16 +130,7 @@ impl State {
             if log.record.conversation != append.conversation {
                 return refused(Refusal::IdTaken);
             }
-            return Ok(Applied::Appended(Appended {
-                position: LogPosition {
-                    epoch: log.record.epoch,
-                    seq: stored.entry.seq,
-                    time: stored.entry.time,
-                },
-                checksum: stored.entry.checksum,
-                duplicate: true,
-                payload_differs: stored.payload_checksum != Checksum::of_payload(&entry.payload),
-            }));
+            return Ok(Applied::Appended(log.duplicate(stored, entry.kind, entry.asked())));
         }
         let Some(log) = self.conversations.get(&append.conversation) else {
             return refused(Refusal::NotFound);
@@ -152,8 +138,11 @@ impl State {
         if let Err(refusal) = log.role(entry.account) {
             return refused(refusal);
         }
+        if let Err(refusal) = log.check_step(&append.group) {
+            return refused(refusal);
+        }
         if let Some(change) = &append.roster {
-            if change.expected_version != log.record.roster_version {
+            if log.group.is_none() && change.expected_version != log.record.roster_version {
                 return Err(Rejection::RosterChanged);
             }
             let newcomers = change.acts.iter().filter_map(|act| match act {
@@ -180,9 +169,13 @@ impl State {
         log.record.head_time = position.time;
         log.record.head_checksum = appended.checksum;
         if let Some(change) = &append.roster {
+            let conversation = append.conversation;
             for account in log.change(change, position.seq) {
-                self.push_joined(account, append.conversation);
+                self.push_effect(Effect::Joined { account, conversation });
             }
+        }
+        if let GroupStep::Change(change) = &append.group {
+            self.change_group(append.conversation, change, position);
         }
         Ok(Applied::Appended(appended))
     }
@@ -200,7 +193,7 @@ impl State {
             .is_some_and(|member| member.ranges.iter().any(|range| range.contains(seq)));
         let stored = log.entries.iter_mut().find(|stored| stored.entry.seq == seq && visible);
         let Some(stored) = stored else { return refused(Refusal::NotFound) };
-        if stored.entry.kind == EntryKind::Event
+        if stored.entry.kind != EntryKind::Message
             || !(stored.entry.account == by || role.may_moderate())
         {
             return refused(Refusal::Forbidden);
@@ -250,6 +243,44 @@ impl State {
 }
 
 impl Conversation {
+    /// The answer to a message id that one of its entries has.
+    pub(super) fn duplicate(&self, stored: &Stored, kind: EntryKind, asked: Checksum) -> Appended {
+        Appended {
+            position: LogPosition {
+                epoch: self.record.epoch,
+                seq: stored.entry.seq,
+                time: stored.entry.time,
+            },
+            checksum: stored.entry.checksum,
+            duplicate: true,
+            payload_differs: stored.entry.kind != kind || stored.asked != asked,
+        }
+    }
+
+    /// The answer to a creation where it exists already.
+    fn made_before(&self, create: &Create) -> Outcome {
+        let message = (create.first.device, create.first.message_id);
+        let same_message = self.first_message == message;
+        let later = self.entries.iter().find(|stored| {
+            !same_message && (stored.entry.device, stored.entry.message_id) == message
+        });
+        if let Some(stored) = later {
+            let again = self.duplicate(stored, create.first.kind, create.first.asked());
+            return Ok(Applied::Appended(again));
+        }
+        let maker = create.members.first().and_then(|(maker, _)| self.member(*maker));
+        let is_derived = self.record.kind != ConversationKind::Group;
+        if !(same_message || is_derived && maker.is_some()) {
+            return refused(Refusal::IdTaken);
+        }
+        Ok(Applied::Appended(Appended {
+            position: LogPosition { epoch: self.record.epoch, ..self.first.position },
+            duplicate: true,
+            payload_differs: same_message && self.first_asked != create.first.asked(),
+            ..self.first
+        }))
+    }
+
     /// Changes the roster and tells who joined.
     fn change(&mut self, change: &RosterChange, seq: Seq) -> Vec<AccountId> {
         let mut joined = Vec::new();
@@ -341,12 +372,14 @@ fn place(
         device: new.device,
         message_id: new.message_id,
         time: position.time,
+        client_time: new.client_time,
         kind: new.kind,
         payload: new.payload.clone(),
         checksum,
         expires_after_ms: new.expires_after_ms,
         erased: false,
     };
-    let stored = Stored { entry, payload_checksum, arrival, damaged: false };
+    let asked = new.asked();
+    let stored = Stored { entry, asked, arrival, damaged: false };
     (stored, Appended { position, checksum, duplicate: false, payload_differs: false })
 }

@@ -311,3 +311,25 @@ fn wrong_entry_behind_right_ones_leaves_the_list_as_it_was() {
     assert_eq!(list.extend(&entries), Err(ListError::ChainBroken { index: 2 }));
     assert_eq!(list, founded(1));
 }
+
+#[test]
+fn stored_list_is_taken_up_without_its_signatures_but_not_without_its_chain() {
+    let list = grown();
+    assert_eq!(DeviceList::load(account(1), list.entries()), Ok(list.clone()));
+    let unsigned: Vec<_> = list
+        .entries()
+        .iter()
+        .map(|entry| {
+            let signed = wire::SignedEntry::decode(entry.clone()).unwrap();
+            let body = wire::SignedEntry { signature: Bytes::new(), ..signed };
+            Bytes::from(body.encode_to_vec())
+        })
+        .collect();
+    let loaded = DeviceList::load(account(1), &unsigned).unwrap();
+    assert_eq!(loaded.founding_hash(), list.founding_hash());
+    assert_eq!(verify(&unsigned), Err(ListError::SignatureWrong { index: 0 }));
+    let gap = [unsigned[0].clone(), unsigned[2].clone()];
+    assert_eq!(DeviceList::load(account(1), &gap), Err(ListError::ChainBroken { index: 1 }));
+    let other = DeviceList::load(account(2), &unsigned);
+    assert_eq!(other, Err(ListError::OtherAccount { index: 0 }));
+}

@@ -110,6 +110,19 @@ fn announced_length_above_the_limit_closes_with_1009_before_any_payload() {
 }
 
 #[test]
+fn raised_limit_holds_from_then_on_and_costs_nothing_before_it_is_used() {
+    let mut server = server(Config { message_bytes_max: 1_000, ..Config::default() });
+    server.raise_message_bytes_max(3_000);
+    server.raise_message_bytes_max(0);
+    assert_eq!(server.buffer_capacity(), 0);
+    server.handle_input(START, &frame(OpCode::Binary, &[0; 3_000]));
+    assert_eq!(events(&mut server), [binary(&[0; 3_000])]);
+    server.handle_input(START, &announce(true, OpCode::Binary, 3_001));
+    let Some(Event::Closed { code, .. }) = server.poll_event() else { panic!("still open") };
+    assert_eq!(code, CloseCode::MESSAGE_TOO_BIG);
+}
+
+#[test]
 fn buffer_grows_with_what_arrived_not_with_what_was_announced() {
     let mut server = server(Config { message_bytes_max: 1 << 30, ..Config::default() });
     server.handle_input(START, &announce(true, OpCode::Binary, 1 << 30));
