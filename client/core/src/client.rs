@@ -4,13 +4,27 @@
 //! until its change set is committed. The state in memory mirrors the database; when a commit or a
 //! read fails, the step is forgotten and the mirror is read anew with the next one.
 
+mod account;
+mod account_log;
+mod account_values;
 mod apply;
 mod commands;
 mod entries;
+mod identity;
+mod inbox;
+mod key_packages;
+mod key_ring;
+mod link;
+mod list_acts;
+mod list_parts;
+mod lists;
 mod outbox;
+mod own_list;
 mod people;
 mod receipts;
 mod requests;
+mod safety_numbers;
+mod sealed;
 mod sign_in;
 mod state;
 mod step;
@@ -19,17 +33,26 @@ mod views;
 mod wishes;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tidings_model::{Monotonic, Now};
 
 use crate::command::{Command, CommandId};
 use crate::connection::{Hindrance, Link, LinkAction, Phase};
 use crate::database::{ChangeSet, Database, DatabaseError};
-use crate::event::{ConnectionState, Event, Failure, Me, Notice, OfflineReason, Outcome};
+use crate::event::{ConnectionState, Event, Failure, Listing, Me, Notice, OfflineReason, Outcome};
 use crate::transport::{CloseReason, Lifecycle, Transmit, TransportEvent};
 use crate::view::ConversationSummary;
 
+use account_log::AccountLog;
+use inbox::Inbox;
+use key_packages::KeyPackages;
+use link::Links;
+use lists::ListFetches;
+use own_list::OwnList;
 use requests::{Requests, Wish};
+use sealed::Groups;
+pub use sealed::SealedCounts;
 use sign_in::SignInFlow;
 use state::State;
 use step::Step;
@@ -41,6 +64,23 @@ use views::Views;
 pub struct Config {
     /// Name and version of the app, for the server operator's logs; at most 64 bytes are sent.
     pub agent: String,
+    /// Key packages that the device keeps at the server, for others to add it while it is away.
+    pub key_package_stock: usize,
+    /// After how long this device renews its key in a group, before it sends there again.
+    pub refresh_after: Duration,
+    /// The shortest time between such a renewal and the last Commit of the group.
+    pub refreshes_apart: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            agent: String::new(),
+            key_package_stock: tidings_client_mls::limits::KEY_PACKAGE_STOCK,
+            refresh_after: Duration::from_secs(7 * 24 * 60 * 60),
+            refreshes_apart: Duration::from_secs(10 * 60),
+        }
+    }
 }
 
 /// The client of one account on one device.
@@ -55,6 +95,17 @@ pub struct Client {
     tail: TailCheck,
     views: Views,
     sealing: tidings_client_sealing::Open,
+    /// Groups of sealed conversations.
+    groups: Groups,
+    counts: SealedCounts,
+    own_list: OwnList,
+    lists: ListFetches,
+    key_packages: KeyPackages,
+    inbox: Inbox,
+    account_log: AccountLog,
+    links: Links,
+    /// How the device stands in the account's list, as it was told last.
+    listing_told: Listing,
     /// Whether a connection was asked for.
     wanted: bool,
     /// Why no connection is tried although one is wanted, until somebody acts.
@@ -105,6 +156,15 @@ impl Client {
             tail: TailCheck::default(),
             views: Views::default(),
             sealing: tidings_client_sealing::Open,
+            groups: Groups::default(),
+            counts: SealedCounts::default(),
+            own_list: OwnList::default(),
+            lists: ListFetches::default(),
+            key_packages: KeyPackages::default(),
+            inbox: Inbox::default(),
+            account_log: AccountLog::default(),
+            links: Links::default(),
+            listing_told: Listing::Unknown,
             wanted: false,
             halted: None,
             catching_up: false,
@@ -117,6 +177,7 @@ impl Client {
             events: VecDeque::new(),
             timeout: None,
         };
+        client.listing_told = client.listing();
         client.draw_everything(database)?;
         client.events.clear();
         Ok(client)
@@ -156,6 +217,11 @@ impl Client {
     /// that passes, such as a full disk. `None` while nothing is held.
     pub fn outbox_held(&self) -> Option<&str> {
         self.state.outbox.held_because.as_deref()
+    }
+
+    /// What happened in sealed conversations since the client was opened.
+    pub fn sealed_counts(&self) -> SealedCounts {
+        self.counts
     }
 
     /// Takes a command of the person's.
@@ -261,6 +327,7 @@ impl Client {
         body: impl FnOnce(&mut Self, &mut Step<'_>) -> Result<(), DatabaseError>,
     ) {
         debug_assert!(self.uncommitted.is_none(), "the last step was not committed");
+        self.groups.trim();
         let mut step = Step::new(now, entropy, database, command);
         let result = self
             .reload_if_needed(&mut step)
@@ -284,6 +351,7 @@ impl Client {
         self.state.outbox.commands = before.commands;
         self.state.outbox.held_because = before.held_because;
         self.must_reload = false;
+        self.groups.clear();
         step.touched.extend(self.state.conversations.keys().copied());
         Ok(())
     }
@@ -305,14 +373,17 @@ impl Client {
             None => {}
         }
         if self.link.is_up() {
+            self.pump_account(step)?;
             self.pump_sync(step)?;
             self.pump_wishes(step);
+            self.pump_joins(step)?;
             self.pump_outbox(step)?;
             self.pump_receipts(step);
             self.pump_ping(step);
         }
         self.drop_expired(step)?;
         self.write_due_marks(step);
+        self.tell_listing(step);
         self.tell_connection(step);
         self.timeout = self.next_timeout();
         Ok(())
@@ -405,6 +476,7 @@ impl Client {
             step.touch(conversation);
         }
         self.tail.connection_lost();
+        self.account_connection_lost();
         self.catching_up = false;
         self.sign_in_attempt_failed(step);
     }
@@ -496,6 +568,8 @@ impl Client {
         self.events.extend(command.map(failed));
         self.events.push_back(Event::Notice(Notice::DatabaseFailed(error)));
         self.must_reload = true;
+        // What they have done is not in the database.
+        self.groups.clear();
         let mut entropy = crate::entropy::Entropy::new(said.entropy);
         if self.link.phase() != Phase::Off {
             self.transmits.push_back(Transmit::Disconnect);
@@ -506,6 +580,7 @@ impl Client {
             self.wishes.push_front(wish);
         }
         self.tail.connection_lost();
+        self.account_connection_lost();
         self.catching_up = false;
         self.timeout = self.next_timeout();
     }

@@ -6,7 +6,8 @@
 
 use tidings_model::{AccountId, ConversationId, DeviceId, MessageId, Seq};
 use tidings_protocol_content::Reference;
-use tidings_protocol_identity::{InviteToken, Password, ServerAddress, UserName};
+use tidings_protocol_identity::{InviteToken, Password, RecoveryKey, ServerAddress, UserName};
+use tidings_protocol_linking::LinkCode;
 
 use crate::database::Draft;
 use crate::outbox_act::Change;
@@ -34,6 +35,8 @@ pub enum Command {
     CreateDirect {
         /// The other one.
         with: AccountId,
+        /// Whether the server can read it. It is fixed for good.
+        open: bool,
     },
     /// Makes a group, whose owner is this account. Outcomes: `Queued`, `Accepted`.
     CreateGroup {
@@ -41,9 +44,28 @@ pub enum Command {
         name: String,
         /// The others.
         members: Vec<AccountId>,
+        /// Whether the server can read it. It is fixed for good.
+        open: bool,
     },
     /// Opens the notes to self. Outcomes: `Queued`, `Accepted`.
-    CreateNotesToSelf,
+    CreateNotesToSelf {
+        /// Whether the server can read them. It is fixed for good.
+        open: bool,
+    },
+    /// Begins the group of a sealed conversation anew, because some cannot follow it: the keys are made
+    /// anew, and the members come along, less those who are left out. Outcomes: `Queued`, `Accepted`.
+    RestartGroup {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Who is left out.
+        leave_out: Vec<AccountId>,
+    },
+    /// Makes an open group out of a sealed conversation's members, and says in each that the other is
+    /// where it comes from and goes on. Outcomes: `Queued`, `Accepted`, for the open one.
+    ContinueInOpen {
+        /// The sealed conversation.
+        conversation: ConversationId,
+    },
     /// Changes members or the name of a group. Outcomes: `Queued`, `Accepted`.
     Change {
         /// The group.
@@ -154,13 +176,13 @@ pub enum Command {
     Invite,
     /// Lists the devices of the account. Outcome: `Devices`.
     ListDevices,
-    /// Signs another device of the account out. Outcome: `Done`.
+    /// Signs another device of the account out, and takes it out of the device list. Outcome: `Done`.
     RevokeDevice {
         /// Which.
         device: DeviceId,
     },
-    /// Hides this device, or shows it again, until it is said otherwise; a hidden one is told of
-    /// nobody else's presence either. Outcome: `Done`, once it is kept; the server hears of it with
+    /// Hides the account's devices, or shows them again, until it is said otherwise; a hidden one is
+    /// told of nobody else's presence either. Outcome: `Done`, once it is kept; the server hears of it with
     /// the next session if there is none.
     SetPresence {
         /// Whether it is hidden.
@@ -170,6 +192,57 @@ pub enum Command {
     SetDisplayName {
         /// The name.
         display_name: String,
+    },
+    /// Tells others what is read on the account's devices, or does not. Outcome: `Done`.
+    SetReadReceipts {
+        /// Whether they are told.
+        sent: bool,
+    },
+
+    /// Shows a code by which another device of the account links this one. A former code is void.
+    /// Outcome: `LinkCode`.
+    ShowLinkCode,
+    /// Links a device that is signed in to the account, by the code that it shows. Outcome:
+    /// `LinkProved`, once that device has shown that it knows the code.
+    Link {
+        /// The new device.
+        device: DeviceId,
+        /// The code, as it was typed or scanned.
+        code: LinkCode,
+    },
+    /// Says yes or no to the link that waits for this device's person. Outcome: `Done`, once the other
+    /// device is in the list, or this one has what it needs.
+    AnswerLink {
+        /// Yes.
+        accepted: bool,
+    },
+    /// Brings this device into the account's device list with the recovery key. Outcome: `Done`.
+    Recover {
+        /// The key, as the person has typed it.
+        key: RecoveryKey,
+    },
+    /// Begins a new identity of the account, with this device alone in it and a new recovery key. What
+    /// was sealed for the former one stays closed, and everybody is told. Outcome: `Done`.
+    BeginAnew,
+    /// Shows the account's recovery key, as long as it was not confirmed on this device that made it.
+    /// Outcome: `RecoveryKey`.
+    RecoveryKey,
+    /// Confirms that the recovery key was written down: it is forgotten here. Outcome: `Done`.
+    ConfirmRecoveryKey {
+        /// The key, as the person has typed it.
+        key: RecoveryKey,
+    },
+    /// Makes the safety number with somebody. Outcome: `SafetyNumber`.
+    SafetyNumber {
+        /// With whom.
+        account: AccountId,
+    },
+    /// Keeps that the safety number was compared, or takes it back. Outcome: `Done`.
+    Verify {
+        /// Whose.
+        account: AccountId,
+        /// Whether it was.
+        verified: bool,
     },
 }
 

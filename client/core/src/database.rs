@@ -7,9 +7,10 @@
 //! SQL, files and keys (`client/database`).
 
 use bytes::Bytes;
+use tidings_client_mls::{Secret, Slot};
 use tidings_model::{
-    AccountId, ConversationId, ConversationKind, Cursor, DeviceId, Entry, Hidden, MessageId, Role,
-    Seq, Timestamp,
+    AccountId, ConversationId, ConversationKind, Cursor, DeviceId, Entry, GroupEpoch, Hidden,
+    MessageId, Role, Seq, Timestamp,
 };
 use tidings_protocol_content::Reference;
 use tidings_protocol_identity::{DeviceToken, ServerAddress};
@@ -77,6 +78,22 @@ pub trait Database {
 
     /// When the next payload expires.
     fn next_expiry(&self) -> Result<Option<Timestamp>, DatabaseError>;
+
+    /// Who this device is in sealed conversations; `None` before the first sign-up or sign-in.
+    fn identity(&self) -> Result<Option<IdentityRow>, DatabaseError>;
+
+    /// All known device lists: by account, identity and index.
+    fn device_lists(&self) -> Result<Vec<DeviceListRow>, DatabaseError>;
+
+    /// The group of a sealed conversation, as far as this device has any of it.
+    fn group(&self, conversation: ConversationId) -> Result<Option<GroupRow>, DatabaseError>;
+
+    /// Those of some key packages, by reference, whose private keys are here.
+    fn key_packages(&self, references: &[Bytes]) -> Result<Vec<KeyPackageRow>, DatabaseError>;
+
+    /// A value that the account's devices share: under its key in the account log as it stands there,
+    /// under the core's own name for it as this device has it.
+    fn account_value(&self, key: &[u8]) -> Result<Option<Bytes>, DatabaseError>;
 }
 
 /// Why the device's database did not answer, in words for a person.
@@ -121,6 +138,89 @@ pub struct AccountRow {
     pub hidden: bool,
 }
 
+/// Who this device is in sealed conversations.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdentityRow {
+    /// Seed of the device's signature key. It never leaves the device.
+    pub key: [u8; 32],
+    /// Seed of the account's recovery key, kept until the person has written it down; `None` after
+    /// that, and on devices that did not make it.
+    pub recovery: Option<[u8; 32]>,
+    /// The account storage key, with its version; `None` until this device has been given it.
+    pub storage_key: Option<(u32, [u8; 32])>,
+    /// Whether the device must drop the server's stock of its key packages, since it lacks their
+    /// private keys.
+    pub must_replace_key_packages: bool,
+    /// When the last key package of last resort was made; `None` while the next one is due at once.
+    pub last_resort: Option<Timestamp>,
+    /// The last item of the device's inbox that was taken in.
+    pub inbox: u64,
+    /// The last value of the account log that was taken in.
+    pub account_log: u64,
+}
+
+impl std::fmt::Debug for IdentityRow {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("IdentityRow").field("inbox", &self.inbox).finish_non_exhaustive()
+    }
+}
+
+/// An entry of a device list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceListRow {
+    /// Whose.
+    pub account: AccountId,
+    /// Number of the identity, from 0.
+    pub identity: u32,
+    /// Its place in the list.
+    pub index: u32,
+    /// The entry, as it was signed.
+    pub entry: Bytes,
+}
+
+/// A sealed conversation's group on this device. The bytes hold keys and are opaque here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Which of the conversation's groups.
+    pub generation: u32,
+    /// The group's keys; `None` while the device is not in it.
+    pub state: Option<Secret>,
+    /// The tree, with its epoch.
+    pub tree: Option<(u64, Bytes)>,
+    /// An own Commit that is on its way.
+    pub pending: Option<Secret>,
+    /// An own external Commit that is on its way.
+    pub rejoin: Option<Secret>,
+}
+
+/// What becomes of a group's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupWrite {
+    /// Which of the conversation's groups; rows of another generation are dropped.
+    pub generation: u32,
+    /// The keys.
+    pub state: Slot<Secret>,
+    /// The tree.
+    pub tree: Slot<(u64, Bytes)>,
+    /// The own Commit.
+    pub pending: Slot<Secret>,
+    /// The own external Commit.
+    pub rejoin: Slot<Secret>,
+}
+
+/// A key package of this device with its private keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPackageRow {
+    /// Its reference.
+    pub reference: Bytes,
+    /// Whether it is the last resort, which stays after its use.
+    pub is_last_resort: bool,
+    /// When nobody can use it any more: [`Write::DropExpired`] drops it then.
+    pub expires: Timestamp,
+    /// The key package with its private keys.
+    pub secret: Secret,
+}
+
 /// How far an account is on this device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -163,6 +263,8 @@ pub struct ConversationRow {
     pub roster_version: u64,
     /// Members, as the server counts them.
     pub member_count: u32,
+    /// Whether the conversation is sealed, and how far this device is in its group.
+    pub sealing: Sealing,
     /// How far the log was read; `None` before the server has made one.
     pub cursor: Option<Cursor>,
     /// The account's own read position.
@@ -177,6 +279,36 @@ pub struct ConversationRow {
     pub activity: Timestamp,
     /// What is being written.
     pub draft: Draft,
+    /// What a sealed group is about, in its members' words; empty: nothing was said.
+    pub topic: String,
+    /// When this device's leaf in the group got its present key, by the log's time.
+    pub refreshed: Timestamp,
+}
+
+/// Whether a conversation is sealed. It is fixed when the conversation is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sealing {
+    /// The server can read it; apps mark it so everywhere.
+    #[default]
+    Open,
+    /// It is encrypted end to end.
+    Sealed {
+        /// This device's part in the group.
+        part: GroupPart,
+    },
+}
+
+/// A device's part in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupPart {
+    /// It has not been in it yet: it waits for a Welcome, and joins by itself if none comes.
+    Outside,
+    /// It is in, and reads.
+    Inside,
+    /// It was in, and cannot go on: it joins again by itself.
+    Lost,
+    /// A Commit has removed it.
+    Removed,
 }
 
 /// What is being written in a conversation.
@@ -288,6 +420,18 @@ pub struct OutboxRow {
     pub act: OutboxAct,
     /// Why it was refused for good; `None` while it waits.
     pub failure: Option<SendFailure>,
+    /// A message of a sealed conversation once it was sealed: the same bytes are sent again while
+    /// the group is in this epoch.
+    pub sealed: Option<SealedRow>,
+}
+
+/// Sealed bytes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedRow {
+    /// The epoch that they were sealed in.
+    pub made_in: GroupEpoch,
+    /// The payload.
+    pub payload: Bytes,
 }
 
 /// Why something is not sent any more until the person says so.
@@ -393,7 +537,27 @@ pub enum Write {
         /// The message.
         message: Reference,
     },
-    /// Drops payloads whose time is over, from the search index too.
+    /// Sets who this device is.
+    PutIdentity(Box<IdentityRow>),
+    /// Adds an entry of a device list.
+    PutDeviceList(DeviceListRow),
+    /// Changes the rows of a group.
+    PutGroup(ConversationId, Box<GroupWrite>),
+    /// Adds a key package of this device.
+    PutKeyPackage(Box<KeyPackageRow>),
+    /// Forgets key packages, by reference.
+    DeleteKeyPackages(Vec<Bytes>),
+    /// Forgets all key packages.
+    DeleteAllKeyPackages,
+    /// Sets what the account's devices share; empty: drops it.
+    PutAccountValue {
+        /// The key as the account log names it.
+        key: Bytes,
+        /// The value, opened.
+        value: Bytes,
+    },
+    /// Drops payloads whose time is over, from the search index too, and key packages that have
+    /// expired.
     DropExpired {
         /// The server's time now.
         now: Timestamp,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tidings_model::{AccountId, ConversationId, DeviceId, MessageId, Role, Seq, Timestamp};
 use tidings_protocol_app::Refused;
-use tidings_protocol_identity::InviteLink;
+use tidings_protocol_identity::{InviteLink, RecoveryKey};
+use tidings_protocol_linking::LinkCode;
+use tidings_protocol_mls::SafetyNumber;
 
 use crate::command::CommandId;
 use crate::database::{DatabaseError, Profile, SearchHit};
@@ -45,6 +47,8 @@ pub enum Event {
         /// How.
         presence: Presence,
     },
+    /// The device stands otherwise in its account's device list.
+    Listing(Listing),
     /// Something that a person or an operator should know.
     Notice(Notice),
 }
@@ -91,6 +95,28 @@ pub enum Outcome {
     Found(Vec<SearchHit>),
     /// The members of a conversation.
     Members(Vec<Member>),
+    /// The account's recovery key: the person writes it down.
+    RecoveryKey(RecoveryKey),
+    /// The code that links this device: it is typed or scanned on another one of the account.
+    LinkCode {
+        /// The code.
+        code: LinkCode,
+        /// When it stops being valid.
+        expires_at: Timestamp,
+    },
+    /// A new device has proved that it shows the code that was given here: this device's person answers
+    /// with [`crate::Command::AnswerLink`].
+    LinkProved {
+        /// Which device.
+        device: DeviceId,
+    },
+    /// The safety number with somebody.
+    SafetyNumber {
+        /// The number.
+        number: SafetyNumber,
+        /// Whether the person has said that they have compared it.
+        verified: bool,
+    },
 }
 
 /// Why the device could not do something. The sentences are for people.
@@ -144,6 +170,9 @@ pub enum Failure {
     /// The role does not allow it.
     #[error("your role in this conversation does not allow this")]
     Forbidden,
+    /// None of the people has a device that could be added.
+    #[error("none of them has a device that can read sealed messages: they have to sign in first")]
+    NoKeyPackages,
     /// It is not for this kind of conversation.
     #[error("members and names can only be changed in groups")]
     WrongKind,
@@ -159,6 +188,30 @@ pub enum Failure {
     /// The sign-in failed because the server did not prove itself.
     #[error("the server did not prove that it knows your account: {0}")]
     ServerNotProven(String),
+    /// The account's device list covers the device already.
+    #[error("the device is in the account's device list already")]
+    AlreadyListed,
+    /// The account's device list does not cover this device.
+    #[error(
+        "this device is not in the account's device list yet: link it with another device, or type \
+         the recovery key"
+    )]
+    NotListed,
+    /// Nothing waits for an answer.
+    #[error("no link waits for an answer here")]
+    NoLink,
+    /// A link came to nothing.
+    #[error("the devices were not linked: {0}")]
+    NotLinked(String),
+    /// The recovery key is another one.
+    #[error("this is not the recovery key of this account")]
+    RecoveryKeyWrong,
+    /// The recovery key was confirmed, or was made on another device.
+    #[error("the recovery key is not on this device: look where you have written it down")]
+    NoRecoveryKey,
+    /// Somebody has no device that takes part in sealed conversations.
+    #[error("this person has no device that can take part in encrypted conversations yet")]
+    NoDeviceList,
     /// The device's database failed: nothing was kept of the command.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -192,6 +245,9 @@ pub struct Device {
     pub last_seen: Timestamp,
     /// Whether it is this one.
     pub this_device: bool,
+    /// Whether the account's device list covers it, as far as this device knows: it takes part in
+    /// sealed conversations.
+    pub is_listed: bool,
 }
 
 /// A member of a conversation.
@@ -228,6 +284,19 @@ pub enum ConnectionState {
     },
     /// Connected, and up to date.
     Live,
+}
+
+/// How a device stands in its account's device list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listing {
+    /// The list has not been read yet.
+    #[default]
+    Unknown,
+    /// It covers the device.
+    Listed,
+    /// It does not: only open conversations can be read, until another device links this one, the
+    /// recovery key is typed, or a new identity begins.
+    Unlisted,
 }
 
 /// Why no connection is tried.
@@ -286,6 +355,46 @@ pub enum Notice {
         /// Its name.
         name: String,
     },
+    /// A device list that the server shows is not taken: it is shorter than the known one, or another,
+    /// or not valid. Somebody may be trying to add a device that is not the account's.
+    DeviceListRefused {
+        /// Whose list.
+        account: AccountId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An account has begun a new identity: its devices and its recovery key are new, and so is its
+    /// safety number.
+    IdentityChanged {
+        /// Which account.
+        account: AccountId,
+    },
+    /// Another device of the account has brought a device into the account's device list. If that was
+    /// not this person: revoke it.
+    DeviceLinked {
+        /// Which device.
+        device: DeviceId,
+    },
+    /// A device that was given the code of this one has proved that it knows it: this device's person
+    /// answers with [`crate::Command::AnswerLink`].
+    LinkOffered {
+        /// Which device.
+        by: DeviceId,
+    },
+    /// Another device did not take the link, or it came to nothing there.
+    LinkEnded {
+        /// Which device.
+        device: DeviceId,
+        /// Whether it is linked.
+        completed: bool,
+    },
+    /// A link that this device's code was used for came to nothing.
+    LinkFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The account's device list does not cover this device any more. It is signed out.
+    RemovedFromDeviceList,
     /// The server does not take what is sent, for a reason that passes: it is kept and offered again.
     /// Told once for each reason.
     OutboxHeld {
@@ -294,6 +403,26 @@ pub enum Notice {
     },
     /// What [`Notice::OutboxHeld`] told is over.
     OutboxReleased,
+    /// Some of those who were to be added have no device that could be.
+    NotAdded {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Who.
+        accounts: Vec<AccountId>,
+    },
+    /// This device has no way on in a sealed conversation: it comes in again by itself.
+    KeysLost {
+        /// The conversation.
+        conversation: ConversationId,
+    },
+    /// Somebody began a sealed group anew in a way that nobody may: this device stays with the former
+    /// one.
+    RestartRefused {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Which rule it breaks.
+        reason: String,
+    },
     /// The server broke its own protocol; the connection was closed.
     ProtocolViolation(String),
     /// The device's database failed; the core has forgotten the step and read everything anew.

@@ -24,16 +24,19 @@ mod connection;
 pub mod database;
 mod entropy;
 mod event;
+mod group_event;
 pub mod limits;
 mod outbox_act;
 mod transport;
 pub mod view;
 
-pub use client::{Client, Config};
+pub use client::{Client, Config, SealedCounts};
 pub use command::{Command, CommandId, Send, SignIn, SignUp, Typing, Unsent};
 pub use database::{ChangeSet, Database, DatabaseError, Durability, Write};
 pub use event::{
-    ConnectionState, Device, Event, Failure, Me, Member, Notice, OfflineReason, Outcome, Presence,
+    ConnectionState, Device, Event, Failure, Listing, Me, Member, Notice, OfflineReason, Outcome,
+    Presence,
 };
+pub use group_event::GroupAct;
 pub use outbox_act::{Change, OutboxAct};
 pub use transport::{CloseReason, Lifecycle, Transmit, TransportEvent};

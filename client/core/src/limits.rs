@@ -86,3 +86,89 @@ pub const OUTBOX_BACK_OFF_MIN: Duration = Duration::from_secs(1);
 
 /// The longest such wait.
 pub const OUTBOX_BACK_OFF_MAX: Duration = Duration::from_secs(30);
+
+/// Groups of sealed conversations in memory. Past it those that were not used for the longest time are
+/// let go: reading one again takes well under a millisecond.
+pub const GROUPS_IN_MEMORY_MAX: usize = 64;
+
+/// Invitations that wait, each with the tree of its group. Above it they are dropped: the device comes
+/// in by itself.
+pub const INVITATIONS_HELD_MAX: usize = 64;
+
+/// Messages that are sealed under one synced transaction.
+pub const SEALED_WINDOW: usize = 32;
+
+/// Refusals in a row that name another epoch although all was read. Past it the device's group and the
+/// server's have nothing in common, and the device comes in again.
+pub const CONFLICTS_MAX: u32 = 8;
+
+/// How long a message waits before it is offered again after the server asked for a Commit that this
+/// device saw no reason for.
+pub const SETTLE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a device waits for a Welcome before it comes in by itself.
+pub const WELCOME_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long building a Commit or joining waits for device lists before it is tried without them.
+pub const LISTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// The wait before a refused Commit is offered again, where the server names none.
+pub const COMMIT_BACK_OFF: Duration = Duration::from_secs(5);
+
+/// The wait before a device tries again to come into a group that did not take it.
+pub const JOIN_BACK_OFF: Duration = Duration::from_secs(60);
+
+/// Groups that a device comes into at the same time: each costs a tree and a Commit, and what the
+/// person does meanwhile goes first.
+pub const JOINS_IN_FLIGHT_MAX: usize = 2;
+
+/// Accounts whose key packages are claimed at once: with two devices each they fill one Commit.
+pub const ACCOUNTS_PER_CLAIM: usize = 64;
+
+/// A group's topic, in bytes. A longer one is not taken.
+pub const TOPIC_BYTES_MAX: usize = 1_024;
+
+/// Entries of a device list that are offered again in one request: half of a frame.
+pub const LIST_ENTRIES_PER_REQUEST: usize = 256;
+
+/// The wait before a refused request about device lists is made again, where the server names none.
+pub const LIST_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A device list that had nothing new is not fetched again for this long: whoever still misses a device
+/// in it asks the server no more often.
+pub const LIST_FETCH_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a key package of last resort is used: whoever has recorded a Welcome for it can open that
+/// no longer once its key is gone.
+pub const LAST_RESORT_LASTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How long an expired key package is kept for a Welcome that is still on its way.
+pub const KEY_PACKAGE_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// The wait before key packages that were refused are published again, where the server names none.
+pub const KEY_PACKAGES_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// The wait before a refused claim is made again, where the server names none.
+pub const CLAIM_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The wait before a refused read of the inbox is made again, where the server names none.
+pub const INBOX_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How long after a change its value is put into the account log: a draft that is being typed costs a
+/// request per second and not per letter.
+pub const SHARED_AFTER: Duration = Duration::from_secs(1);
+
+/// Values of the account log on their way at once: they hide the round trip, and leave room for what
+/// the person does meanwhile.
+pub const ACCOUNT_VALUES_IN_FLIGHT_MAX: usize = 4;
+
+/// The wait before a refused request about the account log is made again, where the server names none.
+pub const ACCOUNT_LOG_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Keys of the account log that are remembered because this device cannot read them: as many as the
+/// server keeps. More are left where they are.
+pub const UNREADABLE_KEYS_MAX: usize = 10_000;
+
+/// How long this device waits for a new one to prove that it shows the code: as long as a code is valid.
+/// After it [`crate::Failure::NotConnected`].
+pub const LINK_PROVED_WITHIN: Duration = tidings_protocol_linking::limits::CODE_LIFE;

@@ -30,6 +30,11 @@ pub enum OutboxAct {
     },
     /// Changes members or the name.
     Change(Change),
+    /// Begins the group of a sealed conversation anew, without some of its members.
+    Restart {
+        /// Who is left out.
+        leave_out: Vec<AccountId>,
+    },
     /// Erases the payload of a message that was deleted for everyone.
     Erase {
         /// The message.
@@ -54,6 +59,7 @@ pub enum Change {
 
 const REQUEST: u8 = 1;
 const ERASE: u8 = 2;
+const RESTART: u8 = 3;
 
 impl OutboxAct {
     /// The act as bytes, for a row of the database.
@@ -65,6 +71,12 @@ impl OutboxAct {
                 bytes.extend(target.account.as_bytes());
                 bytes.extend(target.message_id.as_bytes());
             }
+            Self::Restart { leave_out } => {
+                bytes.push(RESTART);
+                for account in leave_out {
+                    bytes.extend(account.as_bytes());
+                }
+            }
             Self::Send { content } => {
                 bytes.push(REQUEST);
                 let body = send_body(conversation, message_id, content.clone(), 0);
@@ -72,7 +84,7 @@ impl OutboxAct {
             }
             Self::Create { kind, name, members } => {
                 bytes.push(REQUEST);
-                let body = create_body(conversation, message_id, *kind, name, members);
+                let body = create_body(conversation, message_id, *kind, name, members, None);
                 bytes.extend(tidings_protocol_app::encode(&frame(body)));
             }
             Self::Change(change) => {
@@ -95,6 +107,11 @@ impl OutboxAct {
                         message_id: MessageId::try_from(message_id).ok()?,
                     },
                 })
+            }
+            (&RESTART, rest) => {
+                let (accounts, rest) = rest.as_chunks::<16>();
+                let leave_out = accounts.iter().copied().map(AccountId::from_bytes).collect();
+                rest.is_empty().then_some(Self::Restart { leave_out })
             }
             (&REQUEST, rest) => {
                 let frame =
@@ -153,6 +170,7 @@ pub(crate) fn create_body(
     kind: ConversationKind,
     name: &str,
     members: &[AccountId],
+    group: Option<wire::GroupPublicState>,
 ) -> Body {
     Body::Create(wire::Create {
         conversation: id_bytes(conversation.as_bytes()),
@@ -160,6 +178,7 @@ pub(crate) fn create_body(
         name: name.to_owned(),
         members: members.iter().map(|account| id_bytes(account.as_bytes())).collect(),
         message_id: id_bytes(message_id.as_bytes()),
+        group,
     })
 }
 
@@ -210,6 +229,7 @@ mod tests {
             OutboxAct::Change(Change::Rename("Chœur".into())),
             OutboxAct::Change(Change::SetRole(account, Role::Admin)),
             OutboxAct::Erase { target: Reference { account, message_id: message } },
+            OutboxAct::Restart { leave_out: vec![account] },
         ] {
             let bytes = act.encode(ConversationId::from_bytes([3; 16]), message);
             assert_eq!(OutboxAct::decode(&bytes), Some(act));

@@ -1,5 +1,5 @@
 -- What one device holds: its account, people, conversations, the read part of their logs, the
--- outbox, and the search index.
+-- outbox, its keys, and the search index.
 --
 -- Identifiers are BLOBs of 16 bytes, times are milliseconds since 1970 UTC. Unsigned 64-bit numbers
 -- without an upper bound of their own are kept by their bits. There are no foreign keys: all
@@ -43,6 +43,8 @@ CREATE TABLE conversation (
     role                   INTEGER,
     roster_version         INTEGER NOT NULL,
     member_count           INTEGER NOT NULL,
+    -- 0 open; sealed, and this device is 1 outside of the group, 2 inside, 3 lost, 4 removed.
+    sealing                INTEGER NOT NULL,
     cursor_epoch           INTEGER,
     cursor_seq             INTEGER,
     cursor_checksum        INTEGER,
@@ -51,11 +53,15 @@ CREATE TABLE conversation (
     acknowledged_read      INTEGER NOT NULL,
     unread                 INTEGER NOT NULL,
     activity               INTEGER NOT NULL,
-    draft_text             TEXT NOT NULL,
+    -- In `erasable`; NULL: no text.
+    draft                  INTEGER,
     -- 1 a message of its own, 2 a reply, 3 an edit.
     draft_purpose          INTEGER NOT NULL,
     draft_account          BLOB,
-    draft_message_id       BLOB
+    draft_message_id       BLOB,
+    topic                  TEXT NOT NULL,
+    -- When the device's leaf in the group got its present key.
+    refreshed              INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE member (
@@ -68,10 +74,15 @@ CREATE TABLE member (
     PRIMARY KEY (conversation, account)
 ) STRICT, WITHOUT ROWID;
 
--- Rows with text are only ever added behind the last one, and a text is dropped by zeros of its own
--- length. SQLite then overwrites it in place and never moves its neighbours: a row that moves
--- leaves a copy in the unused middle of its former page, which `secure_delete` does not reach. So
--- the table is not clustered by conversation, and the room of a dropped text is not used again.
+-- What entries say. Rows are only ever added behind the last one, and bytes are dropped by zeros of
+-- their own length. SQLite then overwrites them in place and never moves their neighbours: a row that
+-- moves leaves a copy in the unused middle of its former page, which `secure_delete` does not reach.
+-- So no row of these goes with its entry, and the room of what was dropped is not used again.
+CREATE TABLE payload (
+    id    INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE entry (
     id                INTEGER PRIMARY KEY,
     conversation      BLOB NOT NULL,
@@ -94,8 +105,8 @@ CREATE TABLE entry (
     expires_after_ms  INTEGER,
     expires_at        INTEGER,
     erased            INTEGER NOT NULL,
-    -- Last, so that counting and paging do not read the pages that a long one spills into.
-    payload           BLOB NOT NULL,
+    -- In `payload`; NULL: erased, or nothing was said.
+    payload           INTEGER,
     UNIQUE (conversation, seq, detachment)
 ) STRICT;
 
@@ -114,17 +125,86 @@ CREATE TABLE hidden (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE outbox (
-    position        INTEGER PRIMARY KEY,
-    conversation    BLOB NOT NULL,
-    message_id      BLOB NOT NULL,
-    time            INTEGER NOT NULL,
-    act             BLOB NOT NULL,
-    failure_code    INTEGER,
-    failure_message TEXT
+    position          INTEGER PRIMARY KEY,
+    conversation      BLOB NOT NULL,
+    message_id        BLOB NOT NULL,
+    time              INTEGER NOT NULL,
+    -- In `erasable`.
+    act               INTEGER NOT NULL,
+    failure_code      INTEGER,
+    failure_message   TEXT,
+    -- What the act was sealed as, and in which epoch of the group: all set, or none.
+    sealed_generation INTEGER,
+    sealed_epoch      INTEGER,
+    sealed            BLOB
 ) STRICT;
 
+-- Keys, and words that may be erased, padded to powers of two, the length in front. A row stays
+-- where it is: it is overwritten by bytes of its own size, and holds zeros while nobody uses it.
+CREATE TABLE erasable (
+    id    INTEGER PRIMARY KEY,
+    used  INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX erasable_free ON erasable (length(bytes)) WHERE used = 0;
+
+CREATE TABLE identity (
+    -- A device is one: one row.
+    id                        INTEGER PRIMARY KEY CHECK (id = 1),
+    -- In `erasable`, like the other keys.
+    key                       INTEGER NOT NULL,
+    recovery                  INTEGER,
+    storage_key_version       INTEGER,
+    storage_key               INTEGER,
+    must_replace_key_packages INTEGER NOT NULL,
+    last_resort               INTEGER,
+    inbox                     INTEGER NOT NULL,
+    account_log               INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE device_list (
+    account  BLOB NOT NULL,
+    identity INTEGER NOT NULL,
+    place    INTEGER NOT NULL,
+    entry    BLOB NOT NULL,
+    PRIMARY KEY (account, identity, place)
+) STRICT, WITHOUT ROWID;
+
+-- The state changes with every step of a ratchet, and the rest seldom.
+CREATE TABLE sealed_group (
+    conversation BLOB PRIMARY KEY,
+    generation   INTEGER NOT NULL,
+    -- In `erasable`.
+    state        INTEGER,
+    pending      INTEGER,
+    rejoin       INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Public keys and names: no secret. Hundreds of kilobytes in a large group, written once an epoch.
+CREATE TABLE group_tree (
+    conversation BLOB NOT NULL PRIMARY KEY,
+    epoch        INTEGER NOT NULL,
+    tree         BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE key_package (
+    reference      BLOB PRIMARY KEY,
+    is_last_resort INTEGER NOT NULL,
+    expires        INTEGER NOT NULL,
+    -- In `erasable`.
+    secret         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What the account's devices share, opened.
+CREATE TABLE account_value (
+    key   BLOB PRIMARY KEY,
+    -- In `erasable`.
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- The texts under which messages are found; a text that was dropped, or replaced by an edit, stays
--- as a row of zeros (see `entry`).
+-- as a row of zeros (see `payload`).
 CREATE TABLE search (
     id           INTEGER PRIMARY KEY,
     conversation BLOB NOT NULL,

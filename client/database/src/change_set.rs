@@ -3,9 +3,12 @@
 use rusqlite::{Connection, Result};
 use tidings_client_core::Write;
 
-use crate::{account, conversation, entry, expiry, outbox, people, rewind, search, statement};
+use crate::{
+    account, account_value, conversation, entry, expiry, group, identity, key_package, outbox,
+    people, rewind, search, statement,
+};
 
-/// Where text that a change set dropped can still be read once it is committed.
+/// Where text and keys that a change set dropped can still be read once it is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Residue {
     /// Nowhere.
@@ -55,8 +58,27 @@ pub(crate) fn apply(connection: &Connection, write: &Write) -> Result<Residue> {
         Write::Unindex { conversation, message } => {
             return search::unindex(connection, *conversation, *message).map(Residue::if_dropped);
         }
+        Write::PutIdentity(row) => {
+            return identity::put(connection, row).map(Residue::if_dropped);
+        }
+        Write::PutDeviceList(row) => identity::put_device_list(connection, row)?,
+        Write::PutGroup(conversation, write) => {
+            return group::put(connection, *conversation, write).map(Residue::if_dropped);
+        }
+        Write::PutKeyPackage(row) => key_package::put(connection, row)?,
+        Write::DeleteKeyPackages(references) => {
+            return key_package::delete(connection, references).map(Residue::if_dropped);
+        }
+        Write::DeleteAllKeyPackages => {
+            return key_package::delete_all(connection).map(Residue::if_dropped);
+        }
+        Write::PutAccountValue { key, value } => {
+            account_value::put(connection, key, value)?;
+        }
         Write::DropExpired { now } => {
-            return expiry::drop_expired(connection, *now).map(Residue::if_dropped);
+            let payloads = expiry::drop_expired(connection, *now)?;
+            let key_packages = key_package::drop_expired(connection, *now)?;
+            return Ok(Residue::if_dropped(payloads || key_packages));
         }
     }
     Ok(Residue::Nowhere)
@@ -70,8 +92,16 @@ fn wipe(connection: &Connection) -> Result<Residue> {
         "DELETE FROM conversation",
         "DELETE FROM member",
         "DELETE FROM entry",
+        "DELETE FROM payload",
         "DELETE FROM hidden",
         "DELETE FROM outbox",
+        "DELETE FROM identity",
+        "DELETE FROM device_list",
+        "DELETE FROM sealed_group",
+        "DELETE FROM group_tree",
+        "DELETE FROM key_package",
+        "DELETE FROM account_value",
+        "DELETE FROM erasable",
     ] {
         statement::change(connection, sql, [])?;
     }

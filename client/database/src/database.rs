@@ -1,8 +1,10 @@
 //! The database: reads for the core, and its change sets.
 
+use bytes::Bytes;
 use rusqlite::{Connection, Result, TransactionBehavior};
 use tidings_client_core::database::{
-    AccountRow, ConversationRow, EntryRow, MemberRow, OutboxRow, Profile, SearchHit, Span,
+    AccountRow, ConversationRow, DeviceListRow, EntryRow, GroupRow, IdentityRow, KeyPackageRow,
+    MemberRow, OutboxRow, Profile, SearchHit, Span,
 };
 use tidings_client_core::{ChangeSet, DatabaseError, Durability};
 use tidings_model::{AccountId, ConversationId, MessageId, Seq, Timestamp};
@@ -14,7 +16,10 @@ use crate::change_set::{self, Residue};
 use crate::error::told;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 use crate::native::synchronous;
-use crate::{account, conversation, entry, expiry, migrations, outbox, people, search, settings};
+use crate::{
+    account, account_value, conversation, entry, expiry, group, identity, key_package, migrations,
+    outbox, people, search, settings,
+};
 
 /// The database of one person on this device. It has its file for itself until it is dropped.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub struct Database {
     place: String,
     /// How the connection syncs at present.
     durability: Durability,
-    /// Where text that was dropped can still be read.
+    /// Where text and keys that were dropped can still be read.
     residue: Residue,
 }
 
@@ -175,6 +180,26 @@ impl tidings_client_core::Database for Database {
     fn next_expiry(&self) -> Result<Option<Timestamp>, DatabaseError> {
         expiry::next(&self.connection).map_err(|error| self.told(&error))
     }
+
+    fn identity(&self) -> Result<Option<IdentityRow>, DatabaseError> {
+        identity::read(&self.connection).map_err(|error| self.told(&error))
+    }
+
+    fn device_lists(&self) -> Result<Vec<DeviceListRow>, DatabaseError> {
+        identity::device_lists(&self.connection).map_err(|error| self.told(&error))
+    }
+
+    fn group(&self, conversation: ConversationId) -> Result<Option<GroupRow>, DatabaseError> {
+        group::read(&self.connection, conversation).map_err(|error| self.told(&error))
+    }
+
+    fn key_packages(&self, references: &[Bytes]) -> Result<Vec<KeyPackageRow>, DatabaseError> {
+        key_package::read(&self.connection, references).map_err(|error| self.told(&error))
+    }
+
+    fn account_value(&self, key: &[u8]) -> Result<Option<Bytes>, DatabaseError> {
+        account_value::read(&self.connection, key).map_err(|error| self.told(&error))
+    }
 }
 
 /// Refuses a key, since no cipher is compiled in: a person who asked for one must not be left with
@@ -218,9 +243,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::{env, fs};
 
-    use bytes::Bytes;
-    use tidings_client_core::database::{Draft, DraftPurpose, EntryRole};
+    use tidings_client_core::database::{Draft, EntryRole, GroupWrite, Sealing};
     use tidings_client_core::{Database as _, Write};
+    use tidings_client_mls::{Secret, Slot};
     use tidings_model::{Checksum, ConversationKind, Cursor, DeviceId, Entry, EntryKind, LogEpoch};
 
     use super::*;
@@ -248,6 +273,7 @@ mod tests {
             payload: Bytes::from_static(payload),
             checksum: Checksum(1),
             expires_after_ms: None,
+            client_time: None,
             erased: false,
         };
         let role = EntryRole::Message;
@@ -272,24 +298,44 @@ mod tests {
             role: None,
             roster_version: 0,
             member_count: 0,
+            sealing: Sealing::Open,
             cursor: Some(Cursor { epoch, seq: seq(number), checksum: None }),
             read: Seq::ZERO,
             acknowledged_delivered: Seq::ZERO,
             acknowledged_read: Seq::ZERO,
             unread: number,
             activity: Timestamp::default(),
-            draft: Draft { text: String::new(), purpose: DraftPurpose::Message },
+            draft: Draft::default(),
+            topic: String::new(),
+            refreshed: Timestamp::default(),
         }))
+    }
+
+    /// The state of a group behind a place of the log; the next ones are of other sizes.
+    fn state_at(number: u64) -> Secret {
+        vec![number as u8; 200 * number as usize].into()
+    }
+
+    fn step_to(number: u64) -> Write {
+        let write = GroupWrite {
+            generation: 1,
+            state: Slot::Put(state_at(number)),
+            tree: Slot::Keep,
+            pending: Slot::Keep,
+            rejoin: Slot::Keep,
+        };
+        Write::PutGroup(CHOIR, Box::new(write))
     }
 
     const SETS: u64 = 12;
     const MESSAGES_IN_A_SET: u64 = 5;
 
-    /// The cursor and what it follows from, as the core writes them in one step.
+    /// The cursor, what it follows from and the group's keys behind it, as the core writes them in one
+    /// step.
     fn change_set(number: u64) -> ChangeSet {
         let last = number * MESSAGES_IN_A_SET;
         let messages = (last - MESSAGES_IN_A_SET + 1..=last).flat_map(|at| message(at, b"violin"));
-        let writes = messages.chain([cursor_at(last)]).collect();
+        let writes = messages.chain([step_to(last), cursor_at(last)]).collect();
         let durability =
             if number.is_multiple_of(2) { Durability::Synced } else { Durability::Lazy };
         ChangeSet { durability, writes }
@@ -304,6 +350,8 @@ mod tests {
         let seqs: Vec<u64> = entries.iter().map(|row| row.entry.seq.get()).collect();
         assert_eq!(seqs, (1..=last).collect::<Vec<_>>());
         assert_eq!(database.search("violin", 1_000).unwrap().len() as u64, last);
+        let state = database.group(CHOIR).unwrap().and_then(|group| group.state);
+        assert_eq!(state, (last > 0).then(|| state_at(last)));
         assert_eq!(last % MESSAGES_IN_A_SET, 0);
         last / MESSAGES_IN_A_SET
     }

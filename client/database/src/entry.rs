@@ -13,6 +13,7 @@ use tidings_model::{
 use tidings_protocol_content::Reference;
 
 use crate::columns::{Columns, stored_count, stored_seq};
+use crate::payload::{self, overwrite_payloads};
 use crate::{search, statement};
 
 const MESSAGE: u8 = 1;
@@ -25,8 +26,9 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "SELECT conversation, seq, account, device, message_id, time, kind,
-                    iif(erased, x'', payload), checksum, expires_after_ms, erased, role,
-                    target_account, target_message_id, allowed, detachment
+                    (SELECT bytes FROM payload WHERE id = entry.payload), checksum,
+                    expires_after_ms, erased, role, target_account, target_message_id,
+                    allowed, detachment
              FROM entry ",
             $rest
         )
@@ -41,6 +43,13 @@ pub(crate) fn put(connection: &Connection, row: &EntryRow) -> Result<()> {
         EntryRole::Annotation { target, allowed } => (ANNOTATION, Some(target), Some(allowed)),
         EntryRole::Unreadable => (UNREADABLE, None, None),
     };
+    let place = params![row.conversation.as_bytes(), stored_seq(entry.seq), detachment(row)];
+    statement::change(
+        connection,
+        overwrite_payloads!("conversation = ?1 AND seq = ?2 AND detachment = ?3"),
+        place,
+    )?;
+    let payload = if entry.erased { None } else { payload::add(connection, &entry.payload)? };
     statement::change(
         connection,
         "INSERT OR REPLACE INTO entry
@@ -51,7 +60,7 @@ pub(crate) fn put(connection: &Connection, row: &EntryRow) -> Result<()> {
         params![
             row.conversation.as_bytes(),
             stored_seq(entry.seq),
-            -i64::from(row.detached),
+            detachment(row),
             entry.account.as_bytes(),
             entry.device.as_bytes(),
             entry.message_id.as_bytes(),
@@ -65,26 +74,35 @@ pub(crate) fn put(connection: &Connection, row: &EntryRow) -> Result<()> {
             entry.expires_after_ms.map(u64::cast_signed),
             entry.expires_at().map(Timestamp::as_millis),
             entry.erased,
-            entry.payload.as_ref(),
+            payload,
         ],
     )?;
     Ok(())
 }
 
-/// Drops a payload, and tells whether there was one. The zeros are as long as it was, so that it is
-/// overwritten where it stands.
+fn detachment(row: &EntryRow) -> i64 {
+    -i64::from(row.detached)
+}
+
+/// Drops a payload, and tells whether there was one.
 pub(crate) fn erase(
     connection: &Connection,
     conversation: ConversationId,
     place: Seq,
 ) -> Result<bool> {
-    let changed = statement::change(
+    let place = params![conversation.as_bytes(), stored_seq(place)];
+    statement::change(
         connection,
-        "UPDATE entry SET payload = zeroblob(length(payload)), erased = 1
-         WHERE conversation = ?1 AND seq = ?2 AND detachment = 0 AND erased = 0",
-        params![conversation.as_bytes(), stored_seq(place)],
+        overwrite_payloads!("conversation = ?1 AND seq = ?2 AND detachment = 0"),
+        place,
     )?;
-    Ok(changed > 0)
+    let erased = statement::change(
+        connection,
+        "UPDATE entry SET payload = NULL, erased = 1
+         WHERE conversation = ?1 AND seq = ?2 AND detachment = 0 AND erased = 0",
+        place,
+    )?;
+    Ok(erased > 0)
 }
 
 pub(crate) fn delete_detached(
@@ -92,12 +110,23 @@ pub(crate) fn delete_detached(
     conversation: ConversationId,
     message: Reference,
 ) -> Result<()> {
-    statement::change(
-        connection,
+    for sql in [
+        overwrite_payloads!(
+            "account = ?1 AND message_id = ?2 AND conversation = ?3 AND detachment < 0"
+        ),
         "DELETE FROM entry
          WHERE account = ?1 AND message_id = ?2 AND conversation = ?3 AND detachment < 0",
-        params![message.account.as_bytes(), message.message_id.as_bytes(), conversation.as_bytes()],
-    )?;
+    ] {
+        statement::change(
+            connection,
+            sql,
+            params![
+                message.account.as_bytes(),
+                message.message_id.as_bytes(),
+                conversation.as_bytes()
+            ],
+        )?;
+    }
     if self::message(connection, conversation, message)?.is_none() {
         search::unindex(connection, conversation, message)?;
     }
@@ -261,8 +290,10 @@ fn entry_row(columns: &mut Columns<'_>) -> Result<EntryRow> {
             device: columns.take()?,
             message_id: columns.take()?,
             time: columns.take()?,
+            // Not kept on a device: nothing shows it.
+            client_time: None,
             kind: columns.take()?,
-            payload: columns.take()?,
+            payload: columns.take::<Option<_>>()?.unwrap_or_default(),
             checksum: columns.take()?,
             expires_after_ms: columns.take()?,
             erased: columns.take()?,

@@ -9,6 +9,7 @@ use tidings_protocol_content::{Body, Content, Reference};
 use crate::columns::stored_count;
 use crate::entry::ANNOTATION;
 use crate::limits::EXPIRED_AT_A_TIME;
+use crate::payload::overwrite_payloads;
 use crate::{search, statement};
 
 /// An entry whose time is over.
@@ -54,7 +55,8 @@ fn some_expired(connection: &Connection, now: Timestamp) -> Result<Vec<Expired>>
     statement::all(
         connection,
         "SELECT id, conversation, account, message_id, target_account, target_message_id,
-                iif(role = ?2 AND allowed, payload, NULL)
+                iif(role = ?2 AND allowed,
+                    (SELECT bytes FROM payload WHERE id = entry.payload), NULL)
          FROM entry WHERE erased = 0 AND expires_at <= ?1 LIMIT ?3",
         params![now.as_millis(), ANNOTATION, stored_count(EXPIRED_AT_A_TIME)],
         |columns| {
@@ -83,10 +85,11 @@ fn drop_payload(connection: &Connection, expired: &Expired) -> Result<()> {
         // Rather not found at all than by words whose time is over.
         search::unindex_text(connection, expired.conversation, edit.target, &edit.text)?;
     }
-    statement::change(
-        connection,
-        "UPDATE entry SET payload = zeroblob(length(payload)), erased = 1 WHERE id = ?1",
-        [expired.id],
-    )?;
+    for sql in [
+        overwrite_payloads!("id = ?1"),
+        "UPDATE entry SET payload = NULL, erased = 1 WHERE id = ?1",
+    ] {
+        statement::change(connection, sql, [expired.id])?;
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! hit.
 
 /// Prepared statements kept: more than there are, so that none is parsed twice.
-pub(crate) const STATEMENTS_MAX: usize = 96;
+pub(crate) const STATEMENTS_MAX: usize = 128;
 
 /// Page cache, in KiB: the newest pages of a few busy conversations and the upper levels of the
 /// indexes. Beyond it pages are read again, mostly from the system's cache.
@@ -23,3 +23,7 @@ pub(crate) const QUERY_BYTES_MAX: usize = 1_024;
 /// Expired entries that are held in memory at a time while their payloads are dropped; the next
 /// ones follow in the same transaction.
 pub(crate) const EXPIRED_AT_A_TIME: usize = 256;
+
+/// Bytes of the smallest row of keys or words that are overwritten in place, its padding included: a
+/// device's key, or a short message. Longer ones take the next power of two.
+pub(crate) const ERASABLE_BYTES_MIN: usize = 256;

@@ -10,6 +10,7 @@ use tidings_model::{AccountId, ConversationId, EntryKind, Seq};
 use tidings_protocol_content::Reference;
 
 use crate::columns::stored_seq;
+use crate::payload::overwrite_payloads;
 use crate::{search, statement};
 
 pub(crate) fn rewind(
@@ -19,17 +20,24 @@ pub(crate) fn rewind(
     own: AccountId,
 ) -> Result<()> {
     unindex_own(connection, conversation, after, own)?;
-    statement::change(
-        connection,
+    for sql in [
+        overwrite_payloads!(
+            "conversation = ?1 AND seq > ?2 AND detachment = 0 AND (account = ?3 OR kind <> ?4)"
+        ),
         "DELETE FROM entry WHERE conversation = ?1 AND seq > ?2 AND detachment = 0
          AND (account = ?3 OR kind <> ?4)",
-        params![
-            conversation.as_bytes(),
-            stored_seq(after),
-            own.as_bytes(),
-            EntryKind::Message as u8
-        ],
-    )?;
+    ] {
+        statement::change(
+            connection,
+            sql,
+            params![
+                conversation.as_bytes(),
+                stored_seq(after),
+                own.as_bytes(),
+                EntryKind::Message as u8
+            ],
+        )?;
+    }
     statement::change(
         connection,
         "UPDATE entry SET detachment = ?3 WHERE conversation = ?1 AND seq > ?2 AND detachment = 0",

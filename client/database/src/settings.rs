@@ -12,7 +12,7 @@ pub(crate) fn apply(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // locking_mode: one connection has the file. It keeps the lock from its first read on, so that
     // whoever comes second is told, and needs no memory shared with others.
-    // secure_delete: dropped text does not stay readable in free pages.
+    // secure_delete: dropped text and keys do not stay readable in free pages.
     // temp_store: what is being sorted reaches no file of its own.
     // mmap_size: a bad sector read through a mapping kills the program instead of failing one read.
     // fullfsync: a plain fsync on macOS leaves the data in the drive's cache; no effect elsewhere.

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use mls_rs::ExtensionList;
 use mls_rs::extension::recommended::LastResortKeyPackageExt;
 use mls_rs::mls_rs_codec::{MlsDecode, MlsEncode};
-use mls_rs::{ExtensionList, MlsMessage};
 use mls_rs_core::key_package::KeyPackageData;
 use tidings_model::Timestamp;
 
@@ -81,17 +81,6 @@ impl Mls {
             expires: now.plus(KEY_PACKAGE_LIFETIME.saturating_sub(Duration::from_secs(1))),
         })
     }
-}
-
-/// The references of the key packages that a Welcome can be opened with: its reader loads the one of
-/// these that it has.
-///
-/// # Errors
-/// [`MlsError::Invalid`]: the bytes are no Welcome.
-pub(crate) fn references_in(welcome: &[u8]) -> Result<Vec<Bytes>, MlsError> {
-    let message = MlsMessage::from_bytes(welcome)?;
-    let references = message.welcome_key_package_references().into_iter();
-    Ok(references.map(|reference| Bytes::copy_from_slice(reference)).collect())
 }
 
 impl KeyPackage {

@@ -9,11 +9,11 @@ use mls_rs::{CipherSuite, Extension, ExtensionList};
 use tidings_model::{AccountId, Timestamp};
 use tidings_protocol_mls::roles::ROLES_EXTENSION;
 use tidings_protocol_mls::{
-    Audience, DeviceIdentity, DeviceLists, GroupRules, Identities, Roles, SecretKey, rules,
+    Audience, DeviceIdentity, DeviceLists, GroupRules, Identities, Roles, SecretKey,
+    key_packages_of_welcome, rules,
 };
 
 use crate::group::Live;
-use crate::key_package::references_in;
 use crate::library::{LibraryClient, client, library_time};
 use crate::staging::Staging;
 use crate::{Group, GroupRows, MlsError, Step};
@@ -112,7 +112,7 @@ impl Mls {
     /// # Errors
     /// [`MlsError::Invalid`]: the bytes are no Welcome.
     pub fn key_packages_of(&self, welcome: &[u8]) -> Result<Vec<Bytes>, MlsError> {
-        references_in(welcome)
+        Ok(key_packages_of_welcome(welcome)?)
     }
 
     pub(crate) fn key(&self) -> &SecretKey {

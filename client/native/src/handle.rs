@@ -9,7 +9,8 @@ use std::thread;
 
 use tidings_client_core::view::ConversationSummary;
 use tidings_client_core::{
-    Client, Command, Config, ConnectionState, DatabaseError, Event, Lifecycle, Me, Outcome,
+    Client, Command, Config, ConnectionState, DatabaseError, Event, Lifecycle, Listing, Me,
+    Outcome, SealedCounts,
 };
 use tidings_client_database::Database;
 use tokio::runtime::{Builder, Handle};
@@ -25,8 +26,8 @@ use crate::{ClientGone, OpenError};
 pub struct Opening {
     /// The person's folder.
     pub folder: PathBuf,
-    /// Name and version of the program, for the logs of the server's operator.
-    pub agent: String,
+    /// What differs between programs.
+    pub config: Config,
 }
 
 /// One person's client. Clones are the same client; it ends with [`ClientHandle::shutdown`], or when
@@ -49,6 +50,10 @@ pub struct Snapshot {
     pub unsent: usize,
     /// Why the server does not take them, in its words; `None` while nothing is held.
     pub outbox_held: Option<String>,
+    /// How this device stands in its account's device list.
+    pub listing: Listing,
+    /// What happened in sealed conversations since the client was opened.
+    pub sealed_counts: SealedCounts,
     /// How many events were told before it.
     events_told: u64,
 }
@@ -99,7 +104,7 @@ impl ClientHandle {
                         .map_err(OpenError::Thread)?;
                     let folder = Folder::open(&opening.folder)?;
                     let database = Database::open(&folder.database_path(), None)?;
-                    let core = Client::open(Config { agent: opening.agent }, &database)?;
+                    let core = Client::open(opening.config, &database)?;
                     let driver = Driver::new(
                         core,
                         database,
@@ -170,6 +175,8 @@ impl ClientHandle {
             connection: core.connection_state(),
             unsent: core.unsent(),
             outbox_held: core.outbox_held().map(str::to_owned),
+            listing: core.listing(),
+            sealed_counts: core.sealed_counts(),
             events_told,
         })
         .await
@@ -270,6 +277,8 @@ mod tests {
             connection: ConnectionState::Offline(OfflineReason::NotWanted),
             unsent: 0,
             outbox_held: None,
+            listing: Listing::Unknown,
+            sealed_counts: SealedCounts::default(),
             events_told,
         }
     }

@@ -31,7 +31,7 @@ const TARGET: &str = "/ws";
 /// The rules of every link: those of the protocol, whose largest frame is also the largest message.
 static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
     Arc::new(Config {
-        message_bytes_max: tidings_protocol_app::limits::FRAME_BYTES_MAX,
+        message_bytes_max: tidings_protocol_app::limits::SERVER_FRAME_BYTES_MAX,
         ..Config::default()
     })
 });

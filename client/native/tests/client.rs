@@ -4,14 +4,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tidings_client_core::{Command, ConnectionState, Failure, OfflineReason, Outcome, SignUp};
+use tidings_client_core::{
+    Command, Config, ConnectionState, Failure, OfflineReason, Outcome, SignUp,
+};
 use tidings_client_native::{ClientHandle, FolderError, OpenError, Opening};
 use tidings_protocol_identity::{Password, ServerAddress, Transport, UserName};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 fn opening(folder: &Path) -> Opening {
-    Opening { folder: folder.to_owned(), agent: "test".to_owned() }
+    Opening { folder: folder.to_owned(), config: Config::default() }
 }
 
 #[tokio::test]

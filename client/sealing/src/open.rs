@@ -54,6 +54,7 @@ mod tests {
             checksum: Checksum::of_payload(&payload),
             payload,
             expires_after_ms: None,
+            client_time: None,
             erased: false,
         }
     }

@@ -49,12 +49,22 @@ enum Written {
     Disconnect,
     CreateDirect {
         with: String,
+        #[serde(default)]
+        open: bool,
     },
     CreateGroup {
         name: String,
         members: Vec<String>,
+        #[serde(default)]
+        open: bool,
     },
-    CreateNotesToSelf,
+    CreateNotesToSelf {
+        #[serde(default)]
+        open: bool,
+    },
+    ContinueInOpen {
+        conversation: String,
+    },
     Add {
         conversation: String,
         accounts: Vec<String>,
@@ -186,11 +196,16 @@ impl Written {
             }
             Self::Connect => Command::Connect,
             Self::Disconnect => Command::Disconnect,
-            Self::CreateDirect { with } => Command::CreateDirect { with: parse(&with)? },
-            Self::CreateGroup { name, members } => {
-                Command::CreateGroup { name, members: accounts(&members)? }
+            Self::CreateDirect { with, open } => {
+                Command::CreateDirect { with: parse(&with)?, open }
             }
-            Self::CreateNotesToSelf => Command::CreateNotesToSelf,
+            Self::CreateGroup { name, members, open } => {
+                Command::CreateGroup { name, members: accounts(&members)?, open }
+            }
+            Self::CreateNotesToSelf { open } => Command::CreateNotesToSelf { open },
+            Self::ContinueInOpen { conversation } => {
+                Command::ContinueInOpen { conversation: parse(&conversation)? }
+            }
             Self::Add { conversation, accounts: added } => {
                 return change(&conversation, Change::Add(accounts(&added)?));
             }

@@ -35,7 +35,7 @@ impl Worker {
     /// that holds it makes this fail. `agent` is name and version of the app.
     pub async fn open(name: String, agent: String) -> Result<Worker, JsError> {
         let database = Database::open(&name, None).await?;
-        let client = Client::open(Config { agent }, &database)?;
+        let client = Client::open(Config { agent, ..Config::default() }, &database)?;
         Ok(Self { client, database })
     }
 

@@ -270,7 +270,7 @@ pub mod call {
 /// Something that an app tells the conversation by itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct System {
-    #[prost(oneof = "system::Event", tags = "1, 2")]
+    #[prost(oneof = "system::Event", tags = "1, 2, 3, 4, 5")]
     pub event: ::core::option::Option<system::Event>,
 }
 /// Nested message and enum types in `System`.
@@ -283,5 +283,32 @@ pub mod system {
         /// The conversation goes on in this one, 16 bytes.
         #[prost(bytes, tag = "2")]
         ContinuedIn(::prost::bytes::Bytes),
+        /// What the members of a sealed group call it. By an owner or admin; of several, the later stands.
+        #[prost(message, tag = "3")]
+        GroupProfile(super::GroupProfile),
+        /// How the sender is called in this conversation.
+        #[prost(message, tag = "4")]
+        MemberProfile(super::MemberProfile),
+        /// The conversation goes on from this one, 16 bytes.
+        #[prost(bytes, tag = "5")]
+        Continues(::prost::bytes::Bytes),
     }
+}
+/// Name, topic and picture of a sealed group, all of them each time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupProfile {
+    /// 1 to 256 bytes.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// At most 1,024 bytes.
+    #[prost(string, tag = "2")]
+    pub topic: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub picture: ::core::option::Option<Attachment>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemberProfile {
+    /// At most 128 bytes.
+    #[prost(string, tag = "1")]
+    pub display_name: ::prost::alloc::string::String,
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use tidings_client_sealing::Sealing;
 use tidings_model::event::{Act, Person};
 use tidings_model::{
@@ -23,6 +24,7 @@ use crate::view::{annotation_target, current_text};
 
 use super::Client;
 use super::entries::checksum_at;
+use super::sealed::group_profile;
 use super::step::Step;
 
 /// Entries of one conversation that this step has applied already.
@@ -33,7 +35,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    fn message(
+    pub(super) fn message(
         &self,
         database: &dyn Database,
         conversation: ConversationId,
@@ -77,7 +79,12 @@ impl Client {
     ) -> Result<(), DatabaseError> {
         match entry.kind {
             EntryKind::Event => self.apply_event(step, conversation, entry),
-            EntryKind::Message => self.apply_message(step, batch, conversation, entry),
+            EntryKind::Message => {
+                let opened = self.sealing.take_in(conversation, &entry).ok();
+                self.apply_message(step, batch, conversation, entry, opened)
+            }
+            // Open conversations have none; those of sealed ones go through their groups.
+            EntryKind::Commit | EntryKind::Leave => Ok(()),
         }
     }
 
@@ -88,6 +95,9 @@ impl Client {
         entry: Entry,
     ) -> Result<(), DatabaseError> {
         let event = ConversationEvent::decode(&entry.payload).ok();
+        if matches!(&event, Some(ConversationEvent { act: Act::Created { .. }, .. })) {
+            self.founded(step, conversation, entry.message_id);
+        }
         if Some(entry.account) == self.state.me() {
             self.settle_row(step, entry.message_id, entry.seq);
         }
@@ -129,6 +139,15 @@ impl Client {
             return Ok(());
         }
         of.row.roster_version = event.roster_version;
+        if of.is_sealed() {
+            // Who is in it is for its group to say.
+            if let Act::Created { members, .. } = event.act {
+                for Person { account, user_name, display_name, .. } in members {
+                    self.state.learn_profile(step, Profile { account, user_name, display_name });
+                }
+            }
+            return Ok(());
+        }
         let (people, gone) = match event.act {
             Act::Created { name, members } => {
                 of.row.name = name;
@@ -153,7 +172,7 @@ impl Client {
         Ok(())
     }
 
-    fn set_member(
+    pub(super) fn set_member(
         &mut self,
         step: &mut Step<'_>,
         conversation: ConversationId,
@@ -198,12 +217,14 @@ impl Client {
         Ok(())
     }
 
-    fn apply_message(
+    /// Applies a message; `opened` is its content, or `None` if it could not be read.
+    pub(super) fn apply_message(
         &mut self,
         step: &mut Step<'_>,
         batch: &mut Batch,
         conversation: ConversationId,
         entry: Entry,
+        opened: Option<Bytes>,
     ) -> Result<(), DatabaseError> {
         let message = Reference { account: entry.account, message_id: entry.message_id };
         let is_own = Some(entry.account) == self.state.me();
@@ -218,7 +239,14 @@ impl Client {
             Some(_) => return Ok(()),
             None => {}
         }
-        let row = self.read_message(step, conversation, entry)?;
+        let content =
+            opened.clone().and_then(|opened| Content::decode(opened, entry.message_id).ok());
+        if let Some(profile) = content.as_ref().and_then(group_profile)
+            && self.part(conversation).is_some()
+        {
+            return self.apply_profile(step, conversation, entry, profile);
+        }
+        let row = self.read_message(step, conversation, entry, opened, content)?;
         if let Some(of) = self.state.conversations.get_mut(&conversation) {
             if row.is_drawn() {
                 of.row.activity = of.row.activity.max(row.entry.time);
@@ -245,20 +273,18 @@ impl Client {
         }
     }
 
-    /// Opens an entry of kind message and finds out what it is.
+    /// Finds out what an entry of kind message is.
     fn read_message(
         &mut self,
         step: &mut Step<'_>,
         conversation: ConversationId,
         mut entry: Entry,
+        opened: Option<Bytes>,
+        content: Option<Content>,
     ) -> Result<EntryRow, DatabaseError> {
         let role = if entry.erased {
             EntryRole::Message
         } else {
-            let opened = self.sealing.take_in(conversation, &entry).ok();
-            let content = opened
-                .as_ref()
-                .and_then(|opened| Content::decode(opened.clone(), entry.message_id).ok());
             entry.payload = opened.unwrap_or_else(|| entry.payload.clone());
             match content {
                 None => EntryRole::Unreadable,
@@ -364,7 +390,7 @@ impl Client {
     }
 
     /// An own message or act stands in the log: its outbox row is over.
-    fn settle_row(&mut self, step: &mut Step<'_>, message_id: MessageId, seq: Seq) {
+    pub(super) fn settle_row(&mut self, step: &mut Step<'_>, message_id: MessageId, seq: Seq) {
         let Some(position) = self.state.outbox.find(message_id).map(|row| row.position) else {
             return;
         };
@@ -428,7 +454,7 @@ impl Client {
         if seen > since {
             step.notice(Notice::LogWentBack { conversation, offered_again });
         }
-        Ok(())
+        self.server_went_back(step)
     }
 
     /// Puts own messages that the server lost in front of the outbox, in their order.
@@ -445,8 +471,14 @@ impl Client {
                 && !row.entry.erased
                 && !row.detached
         };
+        let is_open = self.part(conversation).is_none();
+        let has_words = |row: &&EntryRow| match row.role {
+            EntryRole::Event => false,
+            EntryRole::Unreadable => is_open,
+            EntryRole::Message | EntryRole::Annotation { .. } => true,
+        };
         let mut count = 0;
-        for row in lost.iter().filter(own).rev() {
+        for row in lost.iter().filter(own).filter(has_words).rev() {
             let row = OutboxRow {
                 position: self.state.outbox.front_position(),
                 conversation,
@@ -454,6 +486,7 @@ impl Client {
                 time: row.entry.time,
                 act: OutboxAct::Send { content: row.entry.payload.clone() },
                 failure: None,
+                sealed: None,
             };
             step.write(Write::PutOutbox(Box::new(row.clone())));
             self.state.outbox.put(row);

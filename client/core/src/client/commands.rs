@@ -8,16 +8,28 @@ use tidings_protocol_identity::ConversationName;
 
 use crate::command::{Command, CommandId, Send, Typing};
 use crate::database::{
-    DatabaseError, Draft, DraftPurpose, EntryRow, MemberRow, OutboxRow, Profile, Write,
+    DatabaseError, Draft, DraftPurpose, EntryRow, GroupPart, MemberRow, OutboxRow, Profile,
+    Sealing, Write,
 };
 use crate::event::{Failure, Member, Outcome};
 use crate::limits::OUTBOX_ROWS_MAX;
 use crate::outbox_act::{Change, OutboxAct};
 
 use super::Client;
+use super::list_acts::ListAct;
 use super::requests::Purpose;
 use super::state::{Conversation, new_row};
 use super::step::Step;
+
+/// A conversation that a person wants.
+pub(super) struct NewConversation {
+    pub(super) conversation: ConversationId,
+    pub(super) kind: ConversationKind,
+    pub(super) name: String,
+    pub(super) others: Vec<AccountId>,
+    /// Whether the server can read it.
+    pub(super) open: bool,
+}
 
 impl Client {
     /// Takes a command.
@@ -85,21 +97,37 @@ impl Client {
         command: Command,
     ) -> Result<Result<(), Failure>, DatabaseError> {
         match command {
-            Command::CreateDirect { with } => {
+            Command::CreateDirect { with, open } => {
                 let conversation = ConversationId::direct(me, with);
-                self.create(step, id, me, conversation, ConversationKind::Direct, "", vec![with])
+                let (kind, others) = (ConversationKind::Direct, vec![with]);
+                let new = NewConversation { conversation, kind, name: String::new(), others, open };
+                self.create(step, id, me, new)
             }
-            Command::CreateNotesToSelf => {
+            Command::CreateNotesToSelf { open } => {
                 let conversation = ConversationId::notes_to_self(me);
-                self.create(step, id, me, conversation, ConversationKind::NotesToSelf, "", vec![])
+                let (kind, others) = (ConversationKind::NotesToSelf, Vec::new());
+                let new = NewConversation { conversation, kind, name: String::new(), others, open };
+                self.create(step, id, me, new)
             }
-            Command::CreateGroup { name, mut members } => {
+            Command::CreateGroup { name, mut members, open } => {
                 if let Err(error) = ConversationName::parse(&name) {
                     return Ok(Err(Failure::Invalid(error.to_string())));
                 }
                 members.retain(|member| *member != me);
                 let conversation = step.entropy.conversation_id();
-                self.create(step, id, me, conversation, ConversationKind::Group, &name, members)
+                let (kind, others) = (ConversationKind::Group, members);
+                self.create(
+                    step,
+                    id,
+                    me,
+                    NewConversation { conversation, kind, name, others, open },
+                )
+            }
+            Command::RestartGroup { conversation, leave_out } => {
+                self.restart_group(step, id, me, conversation, leave_out)
+            }
+            Command::ContinueInOpen { conversation } => {
+                self.continue_in_open(step, id, me, conversation)
             }
             Command::Change { conversation, change } => {
                 Ok(self.change(step, id, conversation, change))
@@ -135,6 +163,7 @@ impl Client {
                 Ok(Ok(()))
             }
             Command::SetDraft { conversation, draft } => {
+                self.draft_changes(step, conversation)?;
                 Ok(self.set_draft(step, id, conversation, draft))
             }
             Command::OpenView { conversation } => Ok(self.open_view(step, id, conversation)),
@@ -155,21 +184,36 @@ impl Client {
                 step.outcome(id, Outcome::Done);
                 Ok(Ok(()))
             }
+            Command::SetReadReceipts { sent } => {
+                self.set_read_receipts(step, id, sent);
+                Ok(Ok(()))
+            }
+            Command::ShowLinkCode => Ok(self.show_link_code(step, id)),
+            Command::Link { device, code } => Ok(self.link_device(step, id, device, &code)),
+            Command::AnswerLink { accepted } => Ok(self.answer_link(step, id, accepted)),
+            Command::Recover { key } => Ok(self.recover(step, id, &key)),
+            Command::BeginAnew => Ok(self.begin_anew(step, id)),
+            Command::RecoveryKey => Ok(self.show_recovery_key(step, id)),
+            Command::ConfirmRecoveryKey { key } => Ok(self.confirm_recovery_key(step, id, &key)),
+            Command::SafetyNumber { account } => self.safety_number(step, id, account),
+            Command::Verify { account, verified } => Ok(self.verify(step, id, account, verified)),
+            Command::RevokeDevice { device } if self.is_listed_sibling(device) => {
+                let waits = self.waits_for(step, id);
+                self.want_list_act(ListAct::Remove { device }, Some(waits));
+                Ok(Ok(()))
+            }
             command => Ok(self.wish_for(step, id, command)),
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn create(
+    pub(super) fn create(
         &mut self,
         step: &mut Step<'_>,
         id: CommandId,
         me: AccountId,
-        conversation: ConversationId,
-        kind: ConversationKind,
-        name: &str,
-        others: Vec<AccountId>,
+        new: NewConversation,
     ) -> Result<Result<(), Failure>, DatabaseError> {
+        let NewConversation { conversation, kind, name, others, open } = new;
         if kind == ConversationKind::Direct && others == [me] {
             let words = "write to yourself in the notes to self";
             return Ok(Err(Failure::Invalid(words.to_owned())));
@@ -189,7 +233,10 @@ impl Client {
             return Ok(Ok(()));
         }
         let mut row = new_row(conversation, kind, step.now.wall);
-        row.name = name.to_owned();
+        if !open {
+            row.sealing = Sealing::Sealed { part: GroupPart::Inside };
+        }
+        row.name.clone_from(&name);
         row.role = Some(Role::Owner);
         row.partner = others.first().copied().filter(|_| kind == ConversationKind::Direct);
         row.member_count = u32::try_from(others.len() + 1).unwrap_or(u32::MAX);
@@ -204,7 +251,14 @@ impl Client {
         let members: Vec<MemberRow> = std::iter::once(member(me, Role::Owner))
             .chain(others.iter().map(|account| member(*account, other_role)))
             .collect();
-        let act = OutboxAct::Create { kind, name: name.to_owned(), members: others };
+        // The others of a sealed group come by Commits, and its name is content.
+        let joining = if open { Vec::new() } else { others.clone() };
+        let (said_name, members_at_once) = match (open, kind) {
+            (true, _) => (name.clone(), others),
+            (false, ConversationKind::Direct) => (String::new(), others),
+            (false, _) => (String::new(), Vec::new()),
+        };
+        let act = OutboxAct::Create { kind, name: said_name, members: members_at_once };
         if let Err(failure) = self.queue(step, id, conversation, None, act) {
             return Ok(Err(failure));
         }
@@ -215,6 +269,9 @@ impl Client {
         of.members = Some(members);
         of.write(step);
         self.state.conversations.insert(conversation, of);
+        if !open {
+            self.queue_filling(step, conversation, me, joining, &name);
+        }
         Ok(Ok(()))
     }
 
@@ -231,6 +288,9 @@ impl Client {
         }
         if let Change::Rename(name) = &change {
             ConversationName::parse(name).map_err(|error| Failure::Invalid(error.to_string()))?;
+        }
+        if of.is_sealed() {
+            return self.change_sealed(step, id, conversation, change);
         }
         self.queue(step, id, conversation, None, OutboxAct::Change(change)).map(|_| ())
     }
@@ -288,6 +348,9 @@ impl Client {
                 self.annotate(step, id, conversation, make).map(|_| ())
             }
         };
+        if sent.is_ok() {
+            self.draft_changes(step, conversation)?;
+        }
         if sent.is_ok()
             && let Some(of) = self.state.conversations.get_mut(&conversation)
         {
@@ -320,6 +383,9 @@ impl Client {
                         limit: None,
                         epoch_changed: None,
                         head: None,
+                        group: None,
+                        to_remove: Vec::new(),
+                        list: None,
                     };
                     step.outcome(id, Outcome::Refused(refused));
                 }
@@ -384,6 +450,7 @@ impl Client {
             time: step.now.wall,
             act: OutboxAct::Erase { target },
             failure: None,
+            sealed: None,
         };
         step.write(Write::PutOutbox(Box::new(erase.clone())));
         self.state.outbox.put(erase);
@@ -451,7 +518,7 @@ impl Client {
     }
 
     /// Puts an act into the outbox. It is on the disk before the person is told so.
-    fn queue(
+    pub(super) fn queue(
         &mut self,
         step: &mut Step<'_>,
         id: CommandId,
@@ -469,6 +536,7 @@ impl Client {
             time: step.now.wall,
             act,
             failure: None,
+            sealed: None,
         };
         let message_id = row.message_id;
         step.write(Write::PutOutbox(Box::new(row.clone())));
@@ -483,7 +551,7 @@ impl Client {
         Ok(message_id)
     }
 
-    fn writable(&self, conversation: ConversationId) -> Result<&Conversation, Failure> {
+    pub(super) fn writable(&self, conversation: ConversationId) -> Result<&Conversation, Failure> {
         let of = self.state.conversations.get(&conversation).ok_or(Failure::NoSuchConversation)?;
         if of.row.role.is_none() { Err(Failure::NotAMember) } else { Ok(of) }
     }

@@ -5,6 +5,7 @@ use tidings_protocol_app::{FieldError, wire};
 
 use super::Client;
 use super::apply::Batch;
+use super::state::Conversation;
 use super::step::{Fault, Step};
 use crate::database::Write;
 
@@ -29,8 +30,21 @@ impl Client {
         let mut cursor = of.row.cursor.unwrap_or(Cursor { epoch, seq: Seq::ZERO, checksum: None });
         cursor.epoch = epoch;
         let mut batch = Batch::default();
-        for item in items {
+        let mut items = items.into_iter().peekable();
+        while let Some(item) = items.next() {
             match item {
+                Item::Entry(entry) if self.is_sealed_entry(conversation, &entry) => {
+                    let mut run = vec![*entry];
+                    while let Some(Item::Entry(entry)) =
+                        items.next_if(|item| self.joins_run(conversation, item))
+                    {
+                        run.push(*entry);
+                    }
+                    let last = self.take_in_run(step, &mut batch, conversation, run)?;
+                    if let Some((seq, checksum)) = last {
+                        (cursor.seq, cursor.checksum) = (seq, Some(checksum));
+                    }
+                }
                 Item::Entry(entry) => {
                     (cursor.seq, cursor.checksum) = (entry.seq, Some(entry.checksum));
                     self.apply(step, &mut batch, conversation, *entry)?;
@@ -39,6 +53,9 @@ impl Client {
                     (cursor.seq, cursor.checksum) = (hidden.to, None);
                     step.write(Write::PutHidden(conversation, hidden));
                 }
+            }
+            if !self.state.conversations.get(&conversation).is_some_and(Conversation::reads) {
+                break;
             }
         }
         if let Some(of) = self.state.conversations.get_mut(&conversation) {
@@ -49,7 +66,12 @@ impl Client {
             }
             of.write(step);
         }
+        self.announce(step, conversation);
         Ok(())
+    }
+
+    fn joins_run(&self, conversation: ConversationId, item: &Item) -> bool {
+        matches!(item, Item::Entry(entry) if self.is_sealed_entry(conversation, entry))
     }
 
     /// An entry's payload was erased.

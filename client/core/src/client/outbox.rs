@@ -20,10 +20,11 @@ use crate::outbox_act::{OutboxAct, change_body, create_body, send_body};
 
 use super::Client;
 use super::requests::Purpose;
+use super::state::Conversation;
 use super::step::{Fault, Step};
 
 /// What is to be done with the oldest row of a conversation.
-enum Next {
+pub(super) enum Next {
     Send(Box<(i64, Request)>),
     /// It has nothing to do any more.
     Drop(i64),
@@ -65,12 +66,15 @@ impl Client {
         step: &mut Step<'_>,
         conversation: ConversationId,
     ) -> Result<Next, DatabaseError> {
+        if let Some(part) = self.part(conversation) {
+            return self.next_of_sealed(step, conversation, part);
+        }
         let Some(row) = self.state.outbox.next_of(conversation).cloned() else {
             return Ok(Next::Wait);
         };
         let request = match &row.act {
             OutboxAct::Create { kind, name, members } => {
-                create_body(conversation, row.message_id, *kind, name, members)
+                create_body(conversation, row.message_id, *kind, name, members, None)
             }
             OutboxAct::Change(change) => change_body(conversation, row.message_id, change),
             OutboxAct::Send { content } => {
@@ -87,20 +91,32 @@ impl Client {
                     }
                 }
             }
-            OutboxAct::Erase { target } => match self.place_of(step, conversation, *target)? {
-                Some(seq) => Request::Erase(wire::Erase {
-                    conversation: id_bytes(conversation.as_bytes()),
-                    seq: seq.get(),
-                }),
-                // The target will have a place once the log has shown it; if it is not even in the
-                // outbox, there is nothing to erase.
-                None if self.state.outbox.find(target.message_id).is_some() => {
-                    return Ok(Next::Wait);
-                }
-                None => return Ok(Next::Drop(row.position)),
-            },
+            OutboxAct::Erase { target } => return self.erase_request(step, &row, *target),
+            // An open conversation has no group.
+            OutboxAct::Restart { .. } => return Ok(Next::Drop(row.position)),
         };
         Ok(Next::Send(Box::new((row.position, request))))
+    }
+
+    /// Asks for the payload of a deleted message to be erased.
+    pub(super) fn erase_request(
+        &mut self,
+        step: &mut Step<'_>,
+        row: &OutboxRow,
+        target: Reference,
+    ) -> Result<Next, DatabaseError> {
+        let conversation = row.conversation;
+        Ok(match self.place_of(step, conversation, target)? {
+            Some(seq) => {
+                let conversation = id_bytes(conversation.as_bytes());
+                let erase = wire::Erase { conversation, seq: seq.get() };
+                Next::Send(Box::new((row.position, Request::Erase(erase))))
+            }
+            // The target will have a place once the log has shown it; if it is not even in the
+            // outbox, there is nothing to erase.
+            None if self.state.outbox.find(target.message_id).is_some() => Next::Wait,
+            None => Next::Drop(row.position),
+        })
     }
 
     fn place_of(
@@ -131,7 +147,7 @@ impl Client {
         match answer {
             Answer::Accepted(accepted) => {
                 let seq = tidings_protocol_app::seq("seq", accepted.seq)?;
-                self.accepted(step, row, seq);
+                self.accepted(step, row, seq, &accepted)?;
             }
             Answer::Done(_) => {
                 self.drop_row(step, position);
@@ -150,12 +166,23 @@ impl Client {
         Ok(())
     }
 
-    /// A message stays in the outbox until the log shows it: `Accepted` only tells how far to read.
-    /// All else is over.
-    fn accepted(&mut self, step: &mut Step<'_>, row: OutboxRow, seq: Seq) {
+    /// A message stays in the outbox until the log shows it: `Accepted` only tells how far to read. So
+    /// does the making of a sealed conversation, and a leave from it. All else is over.
+    fn accepted(
+        &mut self,
+        step: &mut Step<'_>,
+        row: OutboxRow,
+        seq: Seq,
+        accepted: &wire::Accepted,
+    ) -> Result<(), DatabaseError> {
         let OutboxRow { conversation, message_id, position, .. } = row;
         step.touch(conversation);
-        if let OutboxAct::Send { .. } = row.act {
+        let of = self.state.conversations.get(&conversation);
+        let is_sealed = of.is_some_and(Conversation::is_sealed);
+        let is_message = matches!(row.act, OutboxAct::Send { .. });
+        if is_sealed && of.is_some_and(|of| seq <= of.seen()) {
+            self.settle_hidden(step, &row, seq, accepted)?;
+        } else if is_message || is_sealed {
             self.state.outbox.accepted.insert(message_id, seq);
         } else {
             self.drop_row(step, position);
@@ -168,20 +195,29 @@ impl Client {
         if let Some(command) = self.state.outbox.commands.remove(&message_id) {
             step.outcome(command, Outcome::Accepted { conversation, message_id, seq: Some(seq) });
         }
+        Ok(())
     }
 
     /// Takes a refusal: a passing one holds the outbox for a while, a final one is the row's end.
-    pub(super) fn outbox_refused(&mut self, step: &mut Step<'_>, position: i64, refused: Refused) {
+    pub(super) fn outbox_refused(
+        &mut self,
+        step: &mut Step<'_>,
+        position: i64,
+        refused: Refused,
+    ) -> Result<(), DatabaseError> {
         self.state.outbox.in_flight.remove(&position);
         if matches!(refused.code, code::UNAUTHENTICATED | code::TOKEN_REVOKED) {
-            return self.reconnect(step, &refused.message);
+            self.reconnect(step, &refused.message);
+            return Ok(());
         }
         if refused.may_retry {
-            return self.hold(step, refused);
+            self.hold(step, refused);
+            return Ok(());
         }
         // It said no to this row, and would take others.
         self.release(step);
-        let Some(row) = self.state.outbox.row(position).cloned() else { return };
+        let Some(row) = self.state.outbox.row(position).cloned() else { return Ok(()) };
+        let Some(refused) = self.sealed_refused(step, &row, refused)? else { return Ok(()) };
         if let Some(command) = self.state.outbox.commands.remove(&row.message_id) {
             step.outcome(command, Outcome::Refused(refused.clone()));
         }
@@ -191,8 +227,11 @@ impl Client {
                 let failure = SendFailure { code: refused.code, message: refused.message };
                 self.fail_row(step, row, failure);
             }
-            OutboxAct::Change(_) | OutboxAct::Erase { .. } => self.drop_row(step, position),
+            OutboxAct::Change(_) | OutboxAct::Erase { .. } | OutboxAct::Restart { .. } => {
+                self.drop_row(step, position);
+            }
         }
+        Ok(())
     }
 
     fn hold(&mut self, step: &mut Step<'_>, refused: Refused) {
@@ -214,7 +253,12 @@ impl Client {
         }
     }
 
-    fn fail_row(&mut self, step: &mut Step<'_>, mut row: OutboxRow, failure: SendFailure) {
+    pub(super) fn fail_row(
+        &mut self,
+        step: &mut Step<'_>,
+        mut row: OutboxRow,
+        failure: SendFailure,
+    ) {
         row.failure = Some(failure);
         step.touch(row.conversation);
         step.write(Write::PutOutbox(Box::new(row.clone())));

@@ -1,10 +1,12 @@
 //! What the server says about conversations and people: states, members, presence, typing, devices.
 
-use tidings_model::{AccountId, Checksum, ConversationId, DeviceId, Role, Seq, Timestamp};
+use tidings_model::{
+    AccountId, Checksum, ConversationId, DeviceId, GroupEpoch, Role, Seq, Timestamp,
+};
 use tidings_protocol_app::wire::client_frame::Body as Request;
 use tidings_protocol_app::{FieldError, id, id_bytes, optional_id, wire};
 
-use crate::database::{MemberRow, Profile, Write};
+use crate::database::{GroupPart, MemberRow, Profile, Sealing, Write};
 use crate::event::{Event, Notice, Presence};
 use crate::limits::TYPING_LASTS;
 
@@ -32,16 +34,32 @@ impl Client {
             self.state.learn_profile(step, partner.clone());
         }
         let of = self.state.conversations.entry(read.conversation).or_insert_with(|| {
-            let row =
-                new_row(read.conversation, read.kind, Timestamp::from_millis(state.head_time));
+            let time = Timestamp::from_millis(state.head_time);
+            let mut row = new_row(read.conversation, read.kind, time);
+            if read.group.is_some() {
+                row.sealing = Sealing::Sealed { part: GroupPart::Outside };
+            }
             Conversation::new(row)
         });
         let mut row = of.row.clone();
-        row.kind = read.kind;
-        row.name = state.name;
-        row.role = read.role;
-        row.partner = read.partner.map(|partner| partner.account).or(row.partner);
-        row.member_count = state.member_count;
+        row.partner = read.partner.as_ref().map(|partner| partner.account).or(row.partner);
+        match of.part() {
+            None => {
+                row.kind = read.kind;
+                row.name.clone_from(&state.name);
+                row.role = read.role;
+                row.member_count = state.member_count;
+            }
+            // Name, members and roles come from the group once this device is in it.
+            Some(GroupPart::Inside) => {}
+            Some(_) => {
+                row.kind = read.kind;
+                row.role = read.role;
+                row.member_count = state.member_count;
+                let part = of.part_of_member(read.role.is_some());
+                row.sealing = Sealing::Sealed { part };
+            }
+        }
         row.activity = row.activity.max(Timestamp::from_millis(state.head_time));
         of.roster_wanted = of.roster_wanted.max(state.roster_version);
         (of.head, of.heard) = (read.head, read.head);
@@ -86,9 +104,12 @@ impl Client {
             return Err(FieldError { field: "state", problem: "is of another conversation" }.into());
         };
         of.describing = false;
+        let is_of_group = of.part() == Some(GroupPart::Inside);
         let known = of.members(step.database)?;
         for (mut member, _) in members {
             match known.iter_mut().find(|row| row.account == member.account) {
+                // Who is in a sealed conversation is for its group to say.
+                _ if is_of_group => {}
                 Some(row) => {
                     member.delivered = row.delivered;
                     member.read = row.read;
@@ -153,6 +174,7 @@ impl Client {
             return;
         }
         self.state.write_account(step);
+        self.settings_changed(step);
         step.must_sync();
         if self.link.is_up() {
             self.send_presence(step, hidden);
@@ -196,6 +218,8 @@ struct ReadState {
     conversation: ConversationId,
     kind: tidings_model::ConversationKind,
     role: Option<Role>,
+    /// Where the group stands; `None`: the conversation is open.
+    group: Option<GroupEpoch>,
     head: Seq,
     partner: Option<Profile>,
 }
@@ -206,6 +230,7 @@ impl ReadState {
             conversation: id("conversation", &state.conversation)?,
             kind: wire::ConversationKind::required("kind", state.kind)?,
             role: state.role().to_model(),
+            group: wire::GroupEpoch::optional("group", state.group.as_ref())?,
             head: tidings_protocol_app::seq("head", state.head)?,
             partner: state.partner.as_ref().map(read_profile).transpose()?,
         })

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use tidings_model::{ConversationId, Seq};
+use tidings_protocol_account::Name;
 use tidings_protocol_app::{id, id_bytes, wire};
 
 use crate::database::{DatabaseError, Write};
@@ -104,6 +105,7 @@ impl Client {
         of.row.unread =
             if up_to >= of.seen() { 0 } else { step.database.unread(conversation, up_to)? };
         of.write(step);
+        self.share(step, Name::ReadPosition(conversation));
         Ok(())
     }
 
@@ -112,11 +114,18 @@ impl Client {
         let now = step.now.monotonic;
         let mut due = Vec::new();
         for of in self.state.conversations.values_mut() {
-            if of.must_acknowledge() && !of.receipt_in_flight && now >= of.receipt_at {
+            if of.must_acknowledge(self.state.no_read_receipts)
+                && !of.receipt_in_flight
+                && now >= of.receipt_at
+            {
                 of.receipt_in_flight = true;
                 of.receipt_at = now.plus(RECEIPT_INTERVAL);
                 let Some(epoch) = of.epoch() else { continue };
-                due.push((of.id(), epoch, of.seen(), of.row.read.min(of.seen())));
+                let read = match self.state.no_read_receipts {
+                    true => of.row.acknowledged_read,
+                    false => of.row.read.min(of.seen()),
+                };
+                due.push((of.id(), epoch, of.seen(), read));
             }
         }
         for (conversation, epoch, delivered, read) in due {
@@ -155,11 +164,11 @@ impl Client {
 impl super::state::Conversation {
     /// Whether the server does not know yet what this device has, or what was read. What the log
     /// does not count for this account any more needs no receipt.
-    pub(super) fn must_acknowledge(&self) -> bool {
+    pub(super) fn must_acknowledge(&self, keeps_reads: bool) -> bool {
         self.row.role.is_some()
             && self.row.cursor.is_some()
             && !self.stale
             && (self.seen() > self.row.acknowledged_delivered
-                || self.row.read.min(self.seen()) > self.row.acknowledged_read)
+                || (!keeps_reads && self.row.read.min(self.seen()) > self.row.acknowledged_read))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use tidings_model::{ConversationId, Monotonic, Seq};
+use tidings_model::{ConversationId, MessageId, Monotonic, Seq};
 use tidings_protocol_app::wire::ClientFrame;
 use tidings_protocol_app::wire::client_frame::Body;
 use tidings_protocol_identity::InviteToken;
@@ -11,6 +11,7 @@ use crate::command::CommandId;
 use crate::limits::REQUESTS_IN_FLIGHT_MAX;
 use crate::transport::Transmit;
 
+use super::account::AccountRequest;
 use super::step::Step;
 
 /// What a request was for.
@@ -26,12 +27,21 @@ pub(super) enum Purpose {
     Outbox(i64),
     Fetch(ConversationId),
     Describe(ConversationId),
+    /// What an external Commit needs.
+    FetchGroup(ConversationId),
+    /// An own Commit, by its message id.
+    Commit {
+        conversation: ConversationId,
+        message_id: MessageId,
+    },
     Acknowledge {
         conversation: ConversationId,
         delivered: Seq,
         read: Seq,
     },
     Wish(Box<Wish>),
+    /// What the account's devices publish, get and share.
+    Account(AccountRequest),
     /// Typing and views: nobody waits for the answer.
     Unwaited,
 }

@@ -17,10 +17,11 @@ use bytes::Bytes;
 
 use crate::command::{CommandId, SignIn, SignUp, Unsent};
 use crate::database::{AccountRow, DatabaseError, Profile, Standing, Write};
-use crate::event::{Failure, Me, Notice, Outcome};
+use crate::event::{Failure, Listing, Me, Notice, Outcome};
 use crate::limits::{COMMAND_TIMEOUT, SIGN_IN_ATTEMPTS_MAX};
 
 use super::Client;
+use super::list_acts::ListAct;
 use super::requests::{Purpose, Wish, WishKind};
 use super::state::State;
 use super::step::Step;
@@ -119,7 +120,7 @@ impl Client {
             hidden: false,
         });
         self.state.write_account(step);
-        step.must_sync();
+        self.identity_of_new_account(step);
         self.begin(
             step,
             Some(command),
@@ -165,8 +166,12 @@ impl Client {
             self.wipe(step);
             return step.outcome(command, Outcome::Done);
         }
-        let device = id_bytes(account.device.as_bytes());
+        let device = account.device;
         self.wanted = true;
+        if self.listing() == Listing::Listed {
+            self.want_list_act(ListAct::Remove { device }, None);
+        }
+        let device = id_bytes(device.as_bytes());
         self.wish(
             step,
             Wish {
@@ -285,6 +290,7 @@ impl Client {
                     receipts_since: Timestamp::from_millis(0),
                     hidden,
                 });
+                self.identity_of_new_device(step);
                 self.now_signed_in(step, command);
             }
             Err(failure) => {
@@ -384,6 +390,7 @@ impl Client {
         }
         self.link.rest();
         self.requests = super::requests::Requests::default();
+        self.forget_account(step);
         for wish in std::mem::take(&mut self.wishes) {
             step.outcome(wish.command, Outcome::Failed(Failure::NotSignedIn));
         }

@@ -8,10 +8,13 @@ use tidings_model::{
 
 use crate::command::CommandId;
 use crate::database::{
-    AccountRow, ConversationRow, Database, DatabaseError, Draft, MemberRow, OutboxRow, Profile,
-    Standing, Write,
+    AccountRow, ConversationRow, Database, DatabaseError, Draft, GroupPart, MemberRow, OutboxRow,
+    Profile, Sealing, Standing, Write,
 };
 
+use super::account_values::read_settings;
+use super::identity::Identity;
+use super::sealed::Progress;
 use super::step::Step;
 
 /// What the client knows.
@@ -21,6 +24,9 @@ pub(super) struct State {
     pub(super) conversations: HashMap<ConversationId, Conversation>,
     pub(super) profiles: HashMap<AccountId, Profile>,
     pub(super) outbox: Outbox,
+    pub(super) identity: Identity,
+    /// What was read is told to nobody.
+    pub(super) no_read_receipts: bool,
     /// The server's clock less that of the device, in milliseconds.
     pub(super) server_ahead_ms: i64,
     /// When the next payload expires, by the server's clock.
@@ -55,6 +61,8 @@ pub(super) struct Conversation {
     /// When the next receipt may be sent.
     pub(super) receipt_at: Monotonic,
     pub(super) receipt_in_flight: bool,
+    /// What is under way in its group, where it is sealed.
+    pub(super) progress: Progress,
 }
 
 impl Conversation {
@@ -76,6 +84,7 @@ impl Conversation {
             typing_told: None,
             receipt_at: Monotonic::default(),
             receipt_in_flight: false,
+            progress: Progress::default(),
         }
     }
 
@@ -92,14 +101,71 @@ impl Conversation {
         self.row.cursor.map(|cursor| cursor.epoch)
     }
 
-    /// Entries that the server has and this device has not.
+    /// Entries that the server has and this device can read and has not.
     pub(super) fn missing(&self) -> u64 {
-        self.head.get().saturating_sub(self.seen().get())
+        match self.reads() {
+            true => self.head.get().saturating_sub(self.seen().get()),
+            false => 0,
+        }
+    }
+
+    /// Whether it is sealed.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.part().is_some()
+    }
+
+    /// This device's part in the group of a sealed conversation.
+    pub(super) fn part(&self) -> Option<GroupPart> {
+        match self.row.sealing {
+            Sealing::Open => None,
+            Sealing::Sealed { part } => Some(part),
+        }
+    }
+
+    /// This device's part as it follows from what the server says of the account, while the device
+    /// cannot read the group itself.
+    pub(super) fn part_of_member(&self, is_member: bool) -> GroupPart {
+        match self.part() {
+            Some(GroupPart::Removed) | None if is_member => GroupPart::Outside,
+            Some(part) if is_member => part,
+            _ => GroupPart::Removed,
+        }
+    }
+
+    /// Whether this device has to come into the group yet: its account is a member.
+    pub(super) fn is_out(&self) -> bool {
+        matches!(self.part(), Some(GroupPart::Outside | GroupPart::Lost)) && self.row.role.is_some()
+    }
+
+    /// Whether this device reads on: it is in the group, or at the Commit that brings it in, or has lost
+    /// its keys and looks for its own messages.
+    pub(super) fn reads(&self) -> bool {
+        match self.part() {
+            None => true,
+            Some(GroupPart::Inside) => !self.progress.is_stopped(),
+            Some(GroupPart::Lost) => self.row.role.is_some(),
+            Some(GroupPart::Outside | GroupPart::Removed) => self.progress.is_merging(),
+        }
+    }
+
+    /// Whether this device has read all that the server is known to have.
+    pub(super) fn is_read_up(&self) -> bool {
+        self.reads() && self.missing() == 0 && !self.stale && !self.fetching && !self.rewound
+    }
+
+    /// Where this device is, for the sum of all heads: what it cannot read does not count as missing.
+    pub(super) fn counted(&self) -> Seq {
+        if self.reads() { self.seen() } else { self.head }
+    }
+
+    /// Asks the server whether there is more than this device has heard of.
+    pub(super) fn look_again(&mut self) {
+        self.head = self.head.max(self.seen().next());
     }
 
     pub(super) fn must_fetch(&self, now: Monotonic) -> bool {
         let echo_is_late = self.echo.is_some_and(|(seq, due)| seq > self.seen() && now >= due);
-        self.stale || self.missing() > 0 || echo_is_late
+        self.reads() && (self.stale || self.missing() > 0 || echo_is_late)
     }
 
     /// Whether the members have to be asked for: there are none, or the log did not bring the last
@@ -134,6 +200,7 @@ impl Conversation {
         self.typing.clear();
         self.typing_told = None;
         self.receipt_in_flight = false;
+        self.progress.connection_lost();
     }
 }
 
@@ -151,6 +218,7 @@ pub(super) fn new_row(
         role: None,
         roster_version: 0,
         member_count: 0,
+        sealing: Sealing::Open,
         cursor: None,
         read: Seq::ZERO,
         acknowledged_delivered: Seq::ZERO,
@@ -158,6 +226,8 @@ pub(super) fn new_row(
         unread: 0,
         activity,
         draft: Draft::default(),
+        topic: String::new(),
+        refreshed: Timestamp::default(),
     }
 }
 
@@ -165,6 +235,9 @@ pub(super) fn new_row(
 #[derive(Default)]
 pub(super) struct Outbox {
     rows: BTreeMap<i64, OutboxRow>,
+    /// From the foremost place that a row ever had to that behind the last one. A place is not used
+    /// again: the answer to a request for its former row may still be on its way.
+    used: std::ops::Range<i64>,
     queues: HashMap<ConversationId, BTreeSet<i64>>,
     by_message: HashMap<MessageId, i64>,
     pub(super) in_flight: BTreeSet<i64>,
@@ -225,15 +298,17 @@ impl Outbox {
 
     /// The place behind all others.
     pub(super) fn next_position(&self) -> i64 {
-        self.rows.last_key_value().map_or(0, |(position, _)| position + 1)
+        self.used.end
     }
 
     /// The place in front of all others.
     pub(super) fn front_position(&self) -> i64 {
-        self.rows.first_key_value().map_or(0, |(position, _)| position - 1)
+        self.used.start - 1
     }
 
     pub(super) fn put(&mut self, row: OutboxRow) {
+        self.used.start = self.used.start.min(row.position);
+        self.used.end = self.used.end.max(row.position + 1);
         self.queues.entry(row.conversation).or_default().insert(row.position);
         self.by_message.insert(row.message_id, row.position);
         self.rows.insert(row.position, row);
@@ -280,6 +355,8 @@ impl State {
                 .map(|profile| (profile.account, profile))
                 .collect(),
             outbox,
+            identity: Identity::load(database)?,
+            no_read_receipts: read_settings(database)?.no_read_receipts,
             server_ahead_ms: 0,
             next_expiry: database.next_expiry()?,
         })

@@ -30,7 +30,8 @@ use super::step::{Fault, Step};
 const UNASKED: FieldError =
     FieldError { field: "request", problem: "answers nothing that was asked" };
 const UNFIT: FieldError = FieldError { field: "body", problem: "does not fit the request" };
-const NO_EPOCH: FieldError = FieldError { field: "log_epoch", problem: "is out of bounds" };
+pub(super) const NO_EPOCH: FieldError =
+    FieldError { field: "log_epoch", problem: "is out of bounds" };
 
 /// Looks for a lost last entry.
 #[derive(Debug, Default)]
@@ -40,12 +41,22 @@ pub(super) struct TailCheck {
     ping_in_flight: bool,
     /// No reconnect for the check's sake before this time.
     paused_until: Option<Monotonic>,
+    /// When the greeting or the ping that is not answered yet was sent.
+    asked_at: Option<Monotonic>,
+    /// What the last such answer took: the pace of Commits waits for those who are slow.
+    round_trip: Option<Duration>,
 }
 
 impl TailCheck {
     pub(super) fn connection_lost(&mut self) {
         self.differed = None;
         self.ping_in_flight = false;
+        self.asked_at = None;
+    }
+
+    fn answered(&mut self, now: Monotonic) {
+        let took = self.asked_at.take().map(|asked_at| now.since(asked_at));
+        self.round_trip = took.or(self.round_trip);
     }
 }
 
@@ -59,6 +70,7 @@ impl Client {
             features: Vec::new(),
             agent: agent[..agent.floor_char_boundary(AGENT_BYTES_MAX)].to_owned(),
         };
+        self.tail.asked_at = Some(step.now.monotonic);
         self.requests.send(step, Purpose::Hello, Request::Hello(hello));
     }
 
@@ -118,10 +130,19 @@ impl Client {
             (Purpose::Describe(conversation), Answer::Description(description)) => {
                 return self.described(step, conversation, description);
             }
+            (Purpose::FetchGroup(conversation), Answer::Group(group)) => {
+                return self.group_fetched(step, conversation, group);
+            }
+            (Purpose::Commit { conversation, message_id }, Answer::Accepted(accepted)) => {
+                return self.commit_accepted(step, conversation, message_id, &accepted);
+            }
             (Purpose::Acknowledge { conversation, delivered, read }, Answer::Done(_)) => {
                 self.acknowledged(conversation, delivered, read);
             }
             (Purpose::Wish(wish), answer) => self.wish_answered(step, *wish, answer)?,
+            (Purpose::Account(request), answer) => {
+                return self.account_answered(step, request, answer);
+            }
             (Purpose::Unwaited, Answer::Done(_)) => {}
             _ => {
                 return Err(UNFIT.into());
@@ -143,12 +164,18 @@ impl Client {
                 self.after_connection(step);
             }
             (Purpose::Resume, code::TOKEN_REVOKED) => self.revoked(step),
-            (Purpose::Outbox(position), _) => self.outbox_refused(step, position, refused),
+            (Purpose::Outbox(position), _) => {
+                return self.outbox_refused(step, position, refused);
+            }
+            (Purpose::Commit { conversation, message_id }, _) => {
+                return self.commit_refused(step, conversation, message_id, refused);
+            }
             (Purpose::Wish(wish), _) => self.wish_refused(step, *wish, refused),
             (Purpose::SignUp | Purpose::SignInStart | Purpose::SignInFinish, _) => {
                 self.sign_in_refused(step, refused);
             }
             (_, code::TOKEN_REVOKED) => self.revoked(step),
+            (Purpose::Account(request), _) => self.account_refused(step, request, refused),
             (Purpose::Fetch(conversation), _) => {
                 return self.fetch_refused(step, conversation, refused);
             }
@@ -160,6 +187,9 @@ impl Client {
                     }
                 }
             }
+            (Purpose::FetchGroup(conversation), _) => {
+                self.group_refused(step, conversation, &refused);
+            }
             (Purpose::Acknowledge { conversation, .. }, _) => {
                 self.acknowledge_refused(conversation);
             }
@@ -169,7 +199,7 @@ impl Client {
         Ok(())
     }
 
-    fn revoked(&mut self, step: &mut Step<'_>) {
+    pub(super) fn revoked(&mut self, step: &mut Step<'_>) {
         step.transmits.push(crate::transport::Transmit::Disconnect);
         self.link.rest();
         self.signed_out(step);
@@ -177,6 +207,7 @@ impl Client {
     }
 
     fn greeted(&mut self, step: &mut Step<'_>, hello: &wire::ServerHello) {
+        self.tail.answered(step.now.monotonic);
         self.learn_time(step, hello.server_time);
         if !self.send_sign_in(step) {
             self.resume(step);
@@ -218,6 +249,7 @@ impl Client {
 
     fn resumed(&mut self, step: &mut Step<'_>, answer: wire::Resumed) -> Result<(), Fault> {
         self.learn_time(step, answer.server_time);
+        self.identity_resumed(step, &answer)?;
         if let Some(row) = &mut self.state.account {
             row.display_name = answer.display_name;
             row.administrator = answer.administrator;
@@ -234,6 +266,8 @@ impl Client {
             self.conversation_state(step, state)?;
         }
         self.link.session_lives();
+        // The server hears how slow the connection is before anything is sent over it.
+        self.link.ping_within(step.now.monotonic, Duration::ZERO);
         self.catching_up = true;
         self.hide_again(step);
         self.reopen_views(step);
@@ -253,6 +287,10 @@ impl Client {
             Answer::PresenceChanged(changed) => self.presence_changed(step, &changed)?,
             Answer::Erased(erased) => return self.erased(step, &erased),
             Answer::DevicesChanged(changed) => self.devices_changed(step, changed)?,
+            Answer::InboxChanged(changed) => self.inbox_changed(&changed),
+            Answer::DeviceListChanged(changed) => self.device_list_changed(step, &changed)?,
+            Answer::AccountLogChanged(changed) => self.account_log_changed(&changed),
+            Answer::KeyPackagesLow(stock) => self.key_packages_low(&stock),
             Answer::GoingAway(away) => {
                 self.link.going_away(Duration::from_millis(away.spread_ms.into()));
             }
@@ -403,7 +441,7 @@ impl Client {
         of.head = of.head.max(seq);
         of.heard = of.heard.max(seq);
         let is_next = seq == of.seen().next();
-        if !is_next || of.fetching || of.stale || of.row.roster_version == 0 {
+        if !is_next || !of.reads() || of.fetching || of.stale || of.row.roster_version == 0 {
             return Ok(());
         }
         let item = wire::entries::Item { of: Some(wire::entries::item::Of::Entry(entry)) };
@@ -414,12 +452,16 @@ impl Client {
     pub(super) fn pump_ping(&mut self, step: &mut Step<'_>) {
         if self.link.take_ping(step.now.monotonic) && !self.tail.ping_in_flight {
             self.tail.ping_in_flight = true;
-            self.requests.send(step, Purpose::Ping, Request::Ping(wire::Ping {}));
+            self.tail.asked_at = Some(step.now.monotonic);
+            let round_trip = self.tail.round_trip.unwrap_or_default().as_millis();
+            let round_trip_ms = u32::try_from(round_trip).unwrap_or(u32::MAX);
+            self.requests.send(step, Purpose::Ping, Request::Ping(wire::Ping { round_trip_ms }));
         }
     }
 
     fn pong(&mut self, step: &mut Step<'_>, pong: &wire::Pong) {
         self.tail.ping_in_flight = false;
+        self.tail.answered(step.now.monotonic);
         self.learn_time(step, pong.server_time);
         if let Some(row) = &mut self.state.account {
             // Written with the next marks: what is lost of them is asked for again.
@@ -427,7 +469,7 @@ impl Client {
         }
         let now = step.now.monotonic;
         let conversations = self.state.conversations.values();
-        let own = conversations.fold(0u64, |sum, of| sum.wrapping_add(of.seen().get()));
+        let own = conversations.fold(0u64, |sum, of| sum.wrapping_add(of.counted().get()));
         let reads = self.state.conversations.values().any(|of| of.fetching || of.must_fetch(now));
         if own == pong.heads || reads || !self.link.is_up() {
             self.tail.differed = None;

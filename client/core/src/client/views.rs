@@ -204,6 +204,7 @@ impl Client {
         Ok(Some(ConversationSummary {
             conversation,
             kind: row.kind,
+            sealing: row.sealing,
             title,
             role: row.role,
             member_count: row.member_count,
@@ -252,7 +253,9 @@ impl Client {
             if of.typing.len() != before {
                 step.touch(of.id());
             }
+            of.progress.take_due(now);
         }
+        self.account_timers(step);
         let (late, waiting) =
             std::mem::take(&mut self.wishes)
                 .into_iter()
@@ -291,16 +294,23 @@ impl Client {
         let of_conversations = conversations.flat_map(|of| {
             let typing = of.typing.iter().map(|(_, until)| *until);
             let echo = of.echo.map(|(_, due)| due).filter(|_| self.link.is_up());
-            let receipt = (self.link.is_up() && of.must_acknowledge() && !of.receipt_in_flight)
+            let receipt = (self.link.is_up()
+                && of.must_acknowledge(self.state.no_read_receipts)
+                && !of.receipt_in_flight)
                 .then_some(of.receipt_at);
-            typing.chain(echo).chain(receipt)
+            let group = of.progress.next_due().filter(|_| self.link.is_up());
+            typing.chain(echo).chain(receipt).chain(group)
         });
         let wishes = self.wishes.iter().map(|wish| wish.deadline);
         let outbox = self.state.outbox.held_until.filter(|_| self.link.is_up());
         let expiry = self.state.next_expiry.and(self.expiry_due);
         of_conversations
             .chain(wishes)
-            .chain([self.link.poll_timeout(), outbox, expiry, self.marks_due].into_iter().flatten())
+            .chain(
+                [self.link.poll_timeout(), outbox, expiry, self.marks_due, self.account_timeout()]
+                    .into_iter()
+                    .flatten(),
+            )
             .min()
     }
 }

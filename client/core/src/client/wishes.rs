@@ -2,7 +2,7 @@
 //! session for a while, are asked again after a lost connection, and fail in words.
 
 use bytes::Bytes;
-use tidings_model::Timestamp;
+use tidings_model::{DeviceId, Timestamp};
 use tidings_protocol_app::wire::client_frame::Body as Request;
 use tidings_protocol_app::wire::server_frame::Body as Answer;
 use tidings_protocol_app::{FieldError, Refused, id, id_bytes, wire};
@@ -110,7 +110,9 @@ impl Client {
                 read_invite(&token, &invite)?
             }
             (WishKind::ListDevices, Answer::Devices(devices)) => {
-                Outcome::Devices(devices.devices.iter().map(read_device).collect::<Result<_, _>>()?)
+                let listed = self.listed_here();
+                let read = |device| read_device(device, &listed);
+                Outcome::Devices(devices.devices.iter().map(read).collect::<Result<_, _>>()?)
             }
             (WishKind::RevokeDevice, Answer::Done(_)) => Outcome::Done,
             (WishKind::SetDisplayName(display_name), Answer::Done(_)) => {
@@ -138,9 +140,11 @@ impl Client {
     }
 }
 
-fn read_device(device: &wire::Device) -> Result<Device, FieldError> {
+fn read_device(device: &wire::Device, listed: &[DeviceId]) -> Result<Device, FieldError> {
+    let id: DeviceId = id("devices.device", &device.device)?;
     Ok(Device {
-        device: id("devices.device", &device.device)?,
+        device: id,
+        is_listed: listed.contains(&id),
         name: device.name.clone(),
         created_at: Timestamp::from_millis(device.created_at),
         last_seen: Timestamp::from_millis(device.last_seen),

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use tidings_model::{ConversationId, ConversationKind, Role, Seq, Timestamp};
 
+use crate::database::Sealing;
 use crate::view::message::{DeliveryState, MessageText, Person};
 use crate::view::timeline::EventLine;
 use crate::view::{Diff, TimelineRow};
@@ -16,6 +17,8 @@ pub struct ConversationSummary {
     pub conversation: ConversationId,
     /// Its kind.
     pub kind: ConversationKind,
+    /// Whether it is sealed. Apps mark open ones everywhere.
+    pub sealing: Sealing,
     /// The group's name or the other one's; empty for the notes to self, which each app words.
     pub title: String,
     /// The account's role; `None` when it is no member any more.
@@ -124,6 +127,7 @@ mod tests {
         ConversationSummary {
             conversation: ConversationId::from_bytes([number; 16]),
             kind: ConversationKind::Group,
+            sealing: Sealing::Open,
             title: String::new(),
             role: None,
             member_count: 0,

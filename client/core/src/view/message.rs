@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use tidings_model::{AccountId, MessageId, Seq, Timestamp};
-use tidings_protocol_content::{Body, Content, Reference};
+use tidings_protocol_content::{Body, Content, Reference, wire};
 
 use crate::database::{EntryRole, EntryRow, MemberRow, OutboxRow, Profile};
 use crate::outbox_act::OutboxAct;
@@ -122,6 +122,9 @@ impl<'a> MessageViews<'a> {
         for row in outbox {
             let OutboxAct::Send { content } = &row.act else { continue };
             let Some(content) = decode(content.clone(), row.message_id) else { continue };
+            if says_what_it_is_called(&content) {
+                continue;
+            }
             match annotation_target(&content.body) {
                 Some(target) if row.failure.is_none() => {
                     waiting_annotations.push((target, content.body));
@@ -282,6 +285,17 @@ impl<'a> MessageViews<'a> {
     }
 }
 
+/// Whether a content tells only what a group or a member is called. It has no row of its own.
+fn says_what_it_is_called(content: &Content) -> bool {
+    let Body::Other { body: Some(wire::content::Body::System(system)), .. } = &content.body else {
+        return false;
+    };
+    matches!(
+        system.event,
+        Some(wire::system::Event::GroupProfile(_) | wire::system::Event::MemberProfile(_))
+    )
+}
+
 /// Somebody by the name that is known of them.
 pub(crate) fn person(profiles: &HashMap<AccountId, Profile>, account: AccountId) -> Person {
     let name = match profiles.get(&account) {
@@ -360,6 +374,7 @@ mod tests {
                 checksum: Checksum::of_payload(&payload),
                 payload,
                 expires_after_ms: None,
+                client_time: None,
                 erased: false,
             },
             role: EntryRole::Message,

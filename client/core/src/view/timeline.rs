@@ -7,10 +7,13 @@
 use std::collections::HashMap;
 
 use tidings_model::event::Act;
-use tidings_model::{AccountId, ConversationEvent, ConversationId, Hidden, Seq, Timestamp};
+use tidings_model::{
+    AccountId, ConversationEvent, ConversationId, EntryKind, Hidden, Seq, Timestamp,
+};
 use tidings_protocol_content::Reference;
 
 use crate::database::{Database, DatabaseError, EntryRole, EntryRow, Span};
+use crate::group_event::{self, GroupAct};
 use crate::limits::{TIMELINE_PAGE_ROWS, TIMELINE_ROWS_MAX};
 use crate::view::message::{MessageView, MessageViews, Person};
 use crate::view::{Diff, difference};
@@ -35,8 +38,11 @@ pub struct EventLine {
     pub time: Timestamp,
     /// Who did it.
     pub actor: Person,
-    /// What; `None` for an event that this version does not know.
+    /// What, where the server says it; `None` in a sealed conversation, and for an event that this
+    /// version does not know.
     pub act: Option<Act>,
+    /// What happened to the group of a sealed conversation.
+    pub group: Vec<GroupAct<Person>>,
 }
 
 /// Rows are drawn up to here and not to the head, since detached ones keep the seq of a former epoch,
@@ -173,12 +179,20 @@ fn in_order(span: Span, draw: impl Fn(&EntryRow) -> Option<TimelineRow>) -> Vec<
 
 /// Draws an entry of kind event. The names in it are those of its time.
 pub(crate) fn event_line(views: &MessageViews<'_>, row: &EntryRow) -> EventLine {
-    let act = ConversationEvent::decode(&row.entry.payload).ok().map(|event| event.act);
+    let payload = &row.entry.payload;
+    let (act, group) = match row.entry.kind {
+        EntryKind::Event => (ConversationEvent::decode(payload).ok().map(|event| event.act), None),
+        EntryKind::Message | EntryKind::Commit | EntryKind::Leave => {
+            (None, group_event::decode(payload))
+        }
+    };
+    let name = |act: GroupAct| act.named(|account| views.person(account));
     EventLine {
         seq: row.entry.seq,
         time: row.entry.time,
         actor: actor(views, row.entry.account, act.as_ref()),
         act,
+        group: group.into_iter().flatten().map(name).collect(),
     }
 }
 

@@ -46,7 +46,7 @@ fn every_naughty_string_is_a_group_name_unchanged_or_refused_in_words() {
     let mut world = World::with_people(2, &["Anna", "Kofi"]);
     let kofi = world.id("Kofi");
     for name in strings {
-        let create = Command::CreateGroup { name: name.clone(), members: vec![kofi] };
+        let create = Command::CreateGroup { name: name.clone(), members: vec![kofi], open: true };
         let command = world.command("Anna", create);
         match world.outcomes("Anna", command) {
             [Outcome::Queued { conversation, .. }] => {

@@ -46,7 +46,7 @@ fn anna_signs_up_and_signs_in_on_another_device() {
     };
     assert_eq!((me.user_name.as_str(), me.administrator), ("anna", true));
     let account = me.account;
-    world.command("laptop", Command::CreateNotesToSelf);
+    world.command("laptop", Command::CreateNotesToSelf { open: true });
     world.calm();
 
     world.add_person("phone");
@@ -95,7 +95,7 @@ fn sign_up_without_a_server_fails_in_words_and_does_not_try_for_ever() {
 fn kofi_reads_what_anna_says_and_she_sees_it_pass_every_state() {
     let mut world = World::with_people(4, &["Anna", "Kofi"]);
     let kofi = world.id("Kofi");
-    let command = world.command("Anna", Command::CreateDirect { with: kofi });
+    let command = world.command("Anna", Command::CreateDirect { with: kofi, open: true });
     world.calm();
     let [Outcome::Queued { conversation, .. }, Outcome::Accepted { .. }] =
         *world.outcomes("Anna", command)
@@ -719,7 +719,7 @@ fn receipts_leave_at_most_once_in_two_seconds() {
 fn direct_conversation_with_oneself_is_refused_in_words() {
     let mut world = World::with_people(33, &["Anna"]);
     let anna = world.id("Anna");
-    let command = world.command("Anna", Command::CreateDirect { with: anna });
+    let command = world.command("Anna", Command::CreateDirect { with: anna, open: true });
     assert!(matches!(world.outcomes("Anna", command), [Outcome::Failed(Failure::Invalid(_))]));
     let unknown = ConversationId::from_bytes([9; 16]);
     let command = world.command("Anna", Command::OpenView { conversation: unknown });
@@ -750,9 +750,9 @@ fn conversation_that_the_other_side_has_just_made_is_there_at_once() {
     let mut world = World::with_people(1, &["Anna", "Kofi"]);
     let (anna, kofi) = (world.id("Anna"), world.id("Kofi"));
     world.server.faults.mute = true;
-    world.command("Anna", Command::CreateDirect { with: kofi });
+    world.command("Anna", Command::CreateDirect { with: kofi, open: true });
     world.deliver_all();
-    let command = world.command("Kofi", Command::CreateDirect { with: anna });
+    let command = world.command("Kofi", Command::CreateDirect { with: anna, open: true });
     world.deliver_all();
     let outcomes = world.outcomes("Kofi", command);
     assert!(matches!(outcomes, [Outcome::Queued { .. }, Outcome::Accepted { .. }]), "{outcomes:?}");

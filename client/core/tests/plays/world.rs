@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidings_client_core::view::{ConversationSummary, MessageText, MessageView, TimelineRow};
 use tidings_client_core::{
-    Client, CloseReason, Command, CommandId, Config, ConnectionState, Event, Notice, Outcome, Send,
-    Transmit, TransportEvent,
+    Client, CloseReason, Command, CommandId, Config, ConnectionState, Event, Listing, Notice,
+    Outcome, Send, Transmit, TransportEvent,
 };
 use tidings_model::{
     AccountId, ConversationId, DeviceId, EntryKind, MessageId, Monotonic, Now, Seq, Timestamp,
@@ -70,6 +70,7 @@ pub(crate) struct Person {
     pub(crate) timelines: BTreeMap<ConversationId, Vec<TimelineRow>>,
     pub(crate) composers: usize,
     pub(crate) states: Vec<ConnectionState>,
+    pub(crate) listings: Vec<Listing>,
     pub(crate) frames_sent: usize,
 }
 
@@ -89,7 +90,7 @@ pub(crate) fn address() -> ServerAddress {
 }
 
 fn config() -> Config {
-    Config { agent: "test".into() }
+    Config { agent: "test".into(), key_package_stock: 5, ..Config::default() }
 }
 
 impl World {
@@ -179,7 +180,7 @@ impl World {
     /// Makes a group of some people, whose owner is the first, and waits until all know of it.
     pub(crate) fn group(&mut self, name: &str, people: &[&str]) -> ConversationId {
         let members = people[1..].iter().map(|person| self.id(person)).collect();
-        let create = Command::CreateGroup { name: name.to_owned(), members };
+        let create = Command::CreateGroup { name: name.to_owned(), members, open: true };
         let command = self.command(people[0], create);
         self.calm();
         match self.outcomes(people[0], command) {
@@ -508,6 +509,7 @@ impl Person {
             timelines: BTreeMap::new(),
             composers: 0,
             states: Vec::new(),
+            listings: Vec::new(),
             frames_sent: 0,
         }
     }
@@ -551,6 +553,7 @@ impl Person {
                 }
                 Event::Composer { .. } => self.composers += 1,
                 Event::Connection(state) => self.states.push(state),
+                Event::Listing(listing) => self.listings.push(listing),
                 Event::Presence { .. } => {}
             }
         }

@@ -1,11 +1,15 @@
 //! Anna's device, and entries to put on it.
 
 use bytes::Bytes;
-use tidings_client_core::database::{EntryRole, EntryRow, SearchHit};
-use tidings_client_core::{ChangeSet, Database as _, Durability, Write};
+use tidings_client_core::database::{
+    ConversationRow, Draft, EntryRole, EntryRow, GroupWrite, OutboxRow, Sealing, SearchHit,
+};
+use tidings_client_core::{Change, ChangeSet, Database as _, Durability, OutboxAct, Write};
 use tidings_client_database::Database;
+use tidings_client_mls::Slot;
 use tidings_model::{
-    AccountId, Checksum, ConversationId, DeviceId, Entry, EntryKind, MessageId, Seq, Timestamp,
+    AccountId, Checksum, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, MessageId,
+    Seq, Timestamp,
 };
 use tidings_protocol_content::{Body, Content, Reference, Text};
 
@@ -54,6 +58,7 @@ pub(crate) fn message(account: AccountId, number: u64, text: &str) -> EntryRow {
             checksum: Checksum::of_payload(&payload),
             payload,
             expires_after_ms: None,
+            client_time: None,
             erased: false,
         },
         role: EntryRole::Message,
@@ -85,6 +90,52 @@ pub(crate) fn event(account: AccountId, number: u64) -> EntryRow {
     row.entry.payload = Bytes::from_static(b"event");
     row.role = EntryRole::Event;
     row
+}
+
+/// A conversation of which nothing is known yet.
+pub(crate) fn conversation(conversation: ConversationId) -> ConversationRow {
+    ConversationRow {
+        conversation,
+        kind: ConversationKind::Group,
+        name: String::new(),
+        partner: None,
+        role: None,
+        roster_version: 1,
+        member_count: 2,
+        sealing: Sealing::Open,
+        cursor: None,
+        read: Seq::ZERO,
+        acknowledged_delivered: Seq::ZERO,
+        acknowledged_read: Seq::ZERO,
+        unread: 0,
+        activity: Timestamp::default(),
+        draft: Draft::default(),
+        topic: String::new(),
+        refreshed: Timestamp::default(),
+    }
+}
+
+/// Something that waits to be sent.
+pub(crate) fn outbox_row(position: i64) -> OutboxRow {
+    OutboxRow {
+        position,
+        conversation: CHOIR,
+        message_id: message_id(position.unsigned_abs()),
+        time: Timestamp::from_millis(5),
+        act: OutboxAct::Change(Change::Leave),
+        failure: None,
+        sealed: None,
+    }
+}
+
+/// A write that changes nothing of a group of this generation.
+pub(crate) fn keep(generation: u32) -> GroupWrite {
+    let (tree, keys) = (Slot::Keep, Slot::Keep);
+    GroupWrite { generation, state: keys.clone(), tree, pending: keys.clone(), rejoin: keys }
+}
+
+pub(crate) fn key_package_reference(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&number.to_be_bytes())
 }
 
 /// What makes a message be found under a text.

@@ -47,6 +47,12 @@ fn choir() -> Database {
     database
 }
 
+fn of_kind(kind: EntryKind) -> EntryRow {
+    let mut row = event(ANNA, 9);
+    row.entry.kind = kind;
+    row
+}
+
 #[test]
 fn entry_comes_back_in_every_form() {
     let target = reference(KOFI, 1);
@@ -58,6 +64,8 @@ fn entry_comes_back_in_every_form() {
     for row in [
         base.clone(),
         event(ANNA, 9),
+        of_kind(EntryKind::Commit),
+        of_kind(EntryKind::Leave),
         EntryRow { role: EntryRole::Annotation { target, allowed: true }, ..base.clone() },
         EntryRow { role: EntryRole::Annotation { target, allowed: false }, ..base.clone() },
         EntryRow { role: EntryRole::Unreadable, ..base.clone() },

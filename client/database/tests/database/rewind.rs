@@ -1,9 +1,9 @@
 //! A log that began a new epoch.
 
-use tidings_client_core::database::{ConversationRow, Draft, EntryRow, MemberRow};
+use tidings_client_core::database::{ConversationRow, EntryRow, MemberRow};
 use tidings_client_core::{Database as _, Write};
 use tidings_client_database::Database;
-use tidings_model::{ConversationKind, Hidden, HiddenReason, Role, Seq, Timestamp};
+use tidings_model::{EntryKind, Hidden, HiddenReason, Role, Seq};
 
 use crate::fixtures::*;
 
@@ -34,6 +34,19 @@ fn rewind_forgets_own_messages_and_events_and_detaches_those_of_others() {
     assert_eq!(database.message(CHOIR, reference(ANNA, 4)).unwrap(), None);
     let lost = database.message(CHOIR, reference(KOFI, 3)).unwrap().unwrap();
     assert_eq!(lost, EntryRow { detached: true, ..message(KOFI, 3, "violin") });
+}
+
+#[test]
+fn rewind_forgets_the_commits_and_leaves_of_everybody() {
+    let mut database = choir();
+    for (number, kind) in [(7, EntryKind::Commit), (8, EntryKind::Leave)] {
+        let mut row = event(KOFI, number);
+        row.entry.kind = kind;
+        write(&mut database, [put(row)]);
+    }
+    assert_eq!(places(&database), [1, 2, 3, 4, 5, 6, 7, 8]);
+    write(&mut database, [REWIND_TO_TWO]);
+    assert_eq!(places(&database), [1, 2, -3]);
 }
 
 #[test]
@@ -99,20 +112,10 @@ fn marks_and_hidden_spans_are_cut_to_what_both_epochs_have() {
     };
     let hidden = |from, to| Hidden { from: seq(from), to: seq(to), reason: HiddenReason::Trimmed };
     let row = ConversationRow {
-        conversation: CHOIR,
-        kind: ConversationKind::Group,
-        name: String::new(),
-        partner: None,
-        role: None,
-        roster_version: 1,
-        member_count: 2,
-        cursor: None,
         read: seq(6),
         acknowledged_delivered: seq(6),
         acknowledged_read: seq(1),
-        unread: 0,
-        activity: Timestamp::default(),
-        draft: Draft::default(),
+        ..conversation(CHOIR)
     };
     write(
         &mut database,

@@ -2,11 +2,17 @@
 
 use bytes::Bytes;
 use tidings_client_core::database::{
-    AccountRow, ConversationRow, Draft, DraftPurpose, MemberRow, OutboxRow, Profile, SendFailure,
-    Standing,
+    AccountRow, ConversationRow, DeviceListRow, Draft, DraftPurpose, GroupPart, GroupRow,
+    GroupWrite, IdentityRow, KeyPackageRow, MemberRow, OutboxRow, Profile, SealedRow, Sealing,
+    SendFailure, Standing,
 };
 use tidings_client_core::{Change, Database as _, OutboxAct, Write};
-use tidings_model::{Checksum, ConversationKind, Cursor, DeviceId, LogEpoch, Role, Seq, Timestamp};
+use tidings_client_database::Database;
+use tidings_client_mls::{Secret, Slot};
+use tidings_model::{
+    AccountId, Checksum, ConversationKind, Cursor, DeviceId, GroupEpoch, LogEpoch, Role, Seq,
+    Timestamp,
+};
 use tidings_protocol_identity::{DeviceToken, ServerAddress, Transport};
 
 use crate::fixtures::*;
@@ -60,12 +66,9 @@ fn account_comes_back_in_every_standing_and_with_every_kind_of_server() {
     }
 }
 
-fn conversation() -> ConversationRow {
+fn choir() -> ConversationRow {
     ConversationRow {
-        conversation: CHOIR,
-        kind: ConversationKind::Group,
         name: "Choir \0 ✝".into(),
-        partner: None,
         role: Some(Role::Owner),
         roster_version: 3,
         member_count: 1_024,
@@ -80,12 +83,19 @@ fn conversation() -> ConversationRow {
         unread: 2,
         activity: Timestamp::from_millis(77),
         draft: Draft { text: "not yet".into(), purpose: DraftPurpose::Message },
+        topic: "Evensong ♪".into(),
+        refreshed: Timestamp::from_millis(78),
+        ..conversation(CHOIR)
     }
+}
+
+fn sealed(part: GroupPart) -> ConversationRow {
+    ConversationRow { sealing: Sealing::Sealed { part }, ..choir() }
 }
 
 #[test]
 fn conversation_comes_back_in_every_form() {
-    let base = conversation();
+    let base = choir();
     let cursor = base.cursor.unwrap();
     for row in [
         base.clone(),
@@ -103,6 +113,10 @@ fn conversation_comes_back_in_every_form() {
             draft: Draft { text: "s".into(), purpose: DraftPurpose::Edit(reference(ANNA, 2)) },
             ..base.clone()
         },
+        sealed(GroupPart::Outside),
+        sealed(GroupPart::Inside),
+        sealed(GroupPart::Lost),
+        sealed(GroupPart::Removed),
     ] {
         let mut database = in_memory();
         write(&mut database, [Write::PutConversation(Box::new(row.clone()))]);
@@ -113,7 +127,7 @@ fn conversation_comes_back_in_every_form() {
 #[test]
 fn rows_put_again_replace_what_was_there() {
     let mut database = in_memory();
-    let renamed = ConversationRow { name: "Chorus".into(), ..conversation() };
+    let renamed = ConversationRow { name: "Chorus".into(), ..choir() };
     let profile =
         |name: &str| Profile { account: KOFI, user_name: "kofi".into(), display_name: name.into() };
     let member =
@@ -121,7 +135,7 @@ fn rows_put_again_replace_what_was_there() {
     write(
         &mut database,
         [
-            Write::PutConversation(Box::new(conversation())),
+            Write::PutConversation(Box::new(choir())),
             Write::PutConversation(Box::new(renamed.clone())),
             Write::PutProfile(profile("Kofi")),
             Write::PutProfile(profile("Kofi M.")),
@@ -136,25 +150,18 @@ fn rows_put_again_replace_what_was_there() {
     assert_eq!(database.members(ORCHESTRA).unwrap(), [member(Some(Role::Member))]);
 }
 
-fn outbox_row(position: i64, act: OutboxAct) -> OutboxRow {
-    OutboxRow {
-        position,
-        conversation: CHOIR,
-        message_id: message_id(position.unsigned_abs()),
-        time: Timestamp::from_millis(5),
-        act,
-        failure: None,
-    }
+fn act(position: i64, act: OutboxAct) -> OutboxRow {
+    OutboxRow { act, ..outbox_row(position) }
 }
 
 #[test]
 fn outbox_gives_every_act_in_the_order_of_its_positions() {
     let mut database = in_memory();
     let rows = [
-        outbox_row(-2, OutboxAct::Send { content: Bytes::from_static(b"first") }),
-        outbox_row(-1, OutboxAct::Erase { target: reference(ANNA, 9) }),
-        outbox_row(0, OutboxAct::Change(Change::Add(vec![KOFI]))),
-        outbox_row(
+        act(-2, OutboxAct::Send { content: Bytes::from_static(b"first") }),
+        act(-1, OutboxAct::Erase { target: reference(ANNA, 9) }),
+        act(0, OutboxAct::Change(Change::Add(vec![KOFI]))),
+        act(
             7,
             OutboxAct::Create {
                 kind: ConversationKind::Group,
@@ -166,6 +173,9 @@ fn outbox_gives_every_act_in_the_order_of_its_positions() {
     write(&mut database, rows.iter().rev().cloned().map(|row| Write::PutOutbox(Box::new(row))));
     assert_eq!(database.outbox().unwrap(), rows);
 
+    let made_in = GroupEpoch { generation: u32::MAX, epoch: u64::MAX };
+    let sealed = Some(SealedRow { made_in, payload: Bytes::from_static(b"ciphertext") });
+    let sealed = OutboxRow { sealed, ..rows[0].clone() };
     let failure = Some(SendFailure { code: 0, message: "the name is too long".into() });
     let failed = OutboxRow { failure, ..rows[3].clone() };
     write(
@@ -174,15 +184,220 @@ fn outbox_gives_every_act_in_the_order_of_its_positions() {
             Write::DeleteOutbox { position: -1 },
             Write::DeleteOutbox { position: 99 },
             Write::PutOutbox(Box::new(failed.clone())),
+            Write::PutOutbox(Box::new(sealed.clone())),
         ],
     );
-    assert_eq!(database.outbox().unwrap(), [rows[0].clone(), rows[2].clone(), failed]);
+    assert_eq!(database.outbox().unwrap(), [sealed, rows[2].clone(), failed]);
+}
+
+fn identity() -> IdentityRow {
+    IdentityRow {
+        key: [1; 32],
+        recovery: Some([2; 32]),
+        storage_key: Some((u32::MAX, [3; 32])),
+        must_replace_key_packages: true,
+        last_resort: Some(Timestamp::from_millis(7)),
+        inbox: u64::MAX,
+        account_log: u64::MAX - 1,
+    }
+}
+
+#[test]
+fn identity_comes_back_in_every_form() {
+    let mut database = in_memory();
+    assert_eq!(database.identity().unwrap(), None);
+    let base = identity();
+    for row in [
+        base.clone(),
+        IdentityRow { recovery: None, ..base.clone() },
+        IdentityRow { storage_key: None, ..base.clone() },
+        IdentityRow { storage_key: Some((2, [4; 32])), ..base.clone() },
+        IdentityRow { must_replace_key_packages: false, inbox: 0, account_log: 0, ..base.clone() },
+        IdentityRow { last_resort: None, ..base.clone() },
+        IdentityRow { key: [0; 32], ..base.clone() },
+    ] {
+        write(&mut database, [Write::PutIdentity(Box::new(row.clone()))]);
+        assert_eq!(database.identity().unwrap(), Some(row));
+    }
+}
+
+fn device_list(account: AccountId, identity: u32, index: u32) -> DeviceListRow {
+    let entry = Bytes::from(format!("entry {index} of {identity}"));
+    DeviceListRow { account, identity, index, entry }
+}
+
+#[test]
+fn device_lists_come_by_account_and_identity_and_index() {
+    let mut database = in_memory();
+    let rows = [
+        device_list(ANNA, 0, 0),
+        device_list(ANNA, 0, 1),
+        device_list(ANNA, 0, 300),
+        device_list(ANNA, 1, 0),
+        device_list(ANNA, u32::MAX, u32::MAX),
+        device_list(KOFI, 0, 0),
+    ];
+    write(&mut database, rows.iter().rev().cloned().map(Write::PutDeviceList));
+    assert_eq!(database.device_lists().unwrap(), rows);
+    write(&mut database, [Write::PutDeviceList(rows[1].clone())]);
+    assert_eq!(database.device_lists().unwrap(), rows);
+}
+
+fn secret(text: &str) -> Secret {
+    text.as_bytes().to_vec().into()
+}
+
+fn put_group(database: &mut Database, group: GroupWrite) {
+    write(database, [Write::PutGroup(CHOIR, Box::new(group))]);
+}
+
+/// All rows of a group, as a device that is in it and commits holds them.
+fn whole_group() -> GroupRow {
+    GroupRow {
+        generation: 7,
+        state: Some(secret("state")),
+        tree: Some((u64::MAX, Bytes::from_static(b"tree"))),
+        pending: Some(secret("pending")),
+        rejoin: Some(secret("rejoin")),
+    }
+}
+
+fn put_whole_group(database: &mut Database) {
+    let group = GroupWrite {
+        generation: 7,
+        state: Slot::Put(secret("state")),
+        tree: Slot::Put((u64::MAX, Bytes::from_static(b"tree"))),
+        pending: Slot::Put(secret("pending")),
+        rejoin: Slot::Put(secret("rejoin")),
+    };
+    put_group(database, group);
+}
+
+#[test]
+fn each_row_of_a_group_changes_by_itself() {
+    let whole = whole_group();
+    let longer = secret(&"a longer state ".repeat(1_000));
+    for (group, expected) in [
+        (keep(7), whole.clone()),
+        (
+            GroupWrite { state: Slot::Put(longer.clone()), ..keep(7) },
+            GroupRow { state: Some(longer), ..whole.clone() },
+        ),
+        (
+            GroupWrite { tree: Slot::Put((0, Bytes::new())), ..keep(7) },
+            GroupRow { tree: Some((0, Bytes::new())), ..whole.clone() },
+        ),
+        (
+            GroupWrite { pending: Slot::Put(secret("")), ..keep(7) },
+            GroupRow { pending: Some(secret("")), ..whole.clone() },
+        ),
+        (
+            GroupWrite { state: Slot::Delete, rejoin: Slot::Put(secret("again")), ..keep(7) },
+            GroupRow { state: None, rejoin: Some(secret("again")), ..whole.clone() },
+        ),
+        (GroupWrite { tree: Slot::Delete, ..keep(7) }, GroupRow { tree: None, ..whole.clone() }),
+        (
+            GroupWrite { pending: Slot::Delete, ..keep(7) },
+            GroupRow { pending: None, ..whole.clone() },
+        ),
+        (
+            GroupWrite { rejoin: Slot::Delete, ..keep(7) },
+            GroupRow { rejoin: None, ..whole.clone() },
+        ),
+    ] {
+        let mut database = in_memory();
+        put_whole_group(&mut database);
+        put_group(&mut database, group);
+        assert_eq!(database.group(CHOIR).unwrap(), Some(expected));
+        assert_eq!(database.group(ORCHESTRA).unwrap(), None);
+    }
+}
+
+#[test]
+fn another_generation_of_a_group_begins_without_rows() {
+    let none = GroupRow { generation: 8, state: None, tree: None, pending: None, rejoin: None };
+    let mut database = in_memory();
+    put_whole_group(&mut database);
+    put_group(&mut database, GroupWrite { state: Slot::Put(secret("new")), ..keep(8) });
+    let new = GroupRow { state: Some(secret("new")), ..none.clone() };
+    assert_eq!(database.group(CHOIR).unwrap(), Some(new));
+    put_whole_group(&mut database);
+    assert_eq!(database.group(CHOIR).unwrap(), Some(whole_group()));
+    put_group(&mut database, keep(8));
+    assert_eq!(database.group(CHOIR).unwrap(), Some(none));
+}
+
+#[test]
+fn group_is_forgotten_with_its_conversation_alone() {
+    let mut database = in_memory();
+    put_whole_group(&mut database);
+    write(&mut database, [Write::DeleteConversation(ORCHESTRA)]);
+    assert_eq!(database.group(CHOIR).unwrap(), Some(whole_group()));
+    write(&mut database, [Write::DeleteConversation(CHOIR)]);
+    assert_eq!(database.group(CHOIR).unwrap(), None);
+}
+
+fn key_package(number: u64) -> KeyPackageRow {
+    KeyPackageRow {
+        reference: key_package_reference(number),
+        is_last_resort: number == 3,
+        expires: Timestamp::from_millis(1_000 * number as i64),
+        secret: secret(&format!("key package {number}")),
+    }
+}
+
+#[test]
+fn key_packages_come_by_reference_until_they_are_deleted() {
+    let mut database = in_memory();
+    let rows = [1, 2, 3].map(key_package);
+    write(&mut database, rows.iter().cloned().map(|row| Write::PutKeyPackage(Box::new(row))));
+    let asked = [9, 3, 1, 2].map(key_package_reference);
+    let found = |database: &Database| {
+        let rows = database.key_packages(&asked).unwrap();
+        rows.into_iter().map(|row| row.reference).collect::<Vec<_>>()
+    };
+    assert_eq!(database.key_packages(&asked[1..2]).unwrap(), [key_package(3)]);
+    assert_eq!(database.key_packages(&asked[2..]).unwrap(), rows[..2]);
+    assert_eq!(database.key_packages(&[]).unwrap(), []);
+    write(&mut database, [Write::DeleteKeyPackages(asked[..2].to_vec())]);
+    assert_eq!(found(&database), asked[2..]);
+    let renewed = KeyPackageRow { secret: secret("renewed"), ..key_package(1) };
+    write(&mut database, [Write::PutKeyPackage(Box::new(renewed.clone()))]);
+    assert_eq!(database.key_packages(&asked[2..3]).unwrap(), [renewed]);
+    write(&mut database, [Write::DeleteAllKeyPackages]);
+    assert!(found(&database).is_empty());
+}
+
+#[test]
+fn key_packages_are_dropped_when_nobody_can_use_them_any_more() {
+    let mut database = in_memory();
+    write(&mut database, [1, 2, 3].map(key_package).map(|row| Write::PutKeyPackage(Box::new(row))));
+    assert_eq!(database.next_expiry().unwrap(), None, "payloads alone are asked for");
+    write(&mut database, [Write::DropExpired { now: Timestamp::from_millis(2_000) }]);
+    let asked = [1, 2, 3].map(key_package_reference);
+    assert_eq!(database.key_packages(&asked).unwrap(), [key_package(3)]);
+}
+
+#[test]
+fn account_value_stands_under_its_key_until_it_is_empty() {
+    let mut database = in_memory();
+    let value = |database: &Database, key: &[u8]| database.account_value(key).unwrap();
+    let put = |key: &'static [u8], value: &'static [u8]| Write::PutAccountValue {
+        key: Bytes::from_static(key),
+        value: Bytes::from_static(value),
+    };
+    write(&mut database, [put(b"settings", b"dark"), put(b"", b"of no name"), put(b"set", b"tea")]);
+    assert_eq!(value(&database, b"settings").unwrap(), "dark");
+    assert_eq!(value(&database, b"").unwrap(), "of no name");
+    write(&mut database, [put(b"settings", b"light"), put(b"set", b""), put(b"set", b"")]);
+    assert_eq!(value(&database, b"settings").unwrap(), "light");
+    assert_eq!(value(&database, b"set"), None);
 }
 
 #[test]
 fn writes_are_applied_in_their_order() {
     let mut database = in_memory();
-    let row = outbox_row(1, OutboxAct::Change(Change::Leave));
+    let row = outbox_row(1);
     let put_row = || Write::PutOutbox(Box::new(row.clone()));
     write(&mut database, [Write::DeleteOutbox { position: 1 }, put_row()]);
     assert_eq!(database.outbox().unwrap().len(), 1);
@@ -201,12 +416,12 @@ fn deleted_conversation_leaves_the_others_and_the_outbox_alone() {
         conversation: ORCHESTRA,
         ..message(KOFI, 2, "violin")
     };
-    let other = ConversationRow { conversation: ORCHESTRA, ..conversation() };
-    let waiting = outbox_row(1, OutboxAct::Change(Change::Leave));
+    let other = ConversationRow { conversation: ORCHESTRA, ..choir() };
+    let waiting = outbox_row(1);
     write(
         &mut database,
         [
-            Write::PutConversation(Box::new(conversation())),
+            Write::PutConversation(Box::new(choir())),
             Write::PutConversation(Box::new(other.clone())),
             Write::PutOutbox(Box::new(waiting.clone())),
         ]
@@ -229,13 +444,24 @@ fn wiped_database_holds_nothing_and_can_be_filled_again() {
     let fill = || {
         [
             Write::PutAccount(Box::new(account())),
-            Write::PutConversation(Box::new(conversation())),
+            Write::PutConversation(Box::new(choir())),
             Write::PutProfile(Profile {
                 account: KOFI,
                 user_name: "kofi".into(),
                 display_name: "Kofi".into(),
             }),
-            Write::PutOutbox(Box::new(outbox_row(1, OutboxAct::Change(Change::Leave)))),
+            Write::PutOutbox(Box::new(outbox_row(1))),
+            Write::PutIdentity(Box::new(identity())),
+            Write::PutDeviceList(device_list(KOFI, 0, 0)),
+            Write::PutGroup(
+                CHOIR,
+                Box::new(GroupWrite { state: Slot::Put(secret("state")), ..keep(7) }),
+            ),
+            Write::PutKeyPackage(Box::new(key_package(1))),
+            Write::PutAccountValue {
+                key: Bytes::from_static(b"key"),
+                value: Bytes::from_static(b"value"),
+            },
         ]
         .into_iter()
         .chain(put_and_index(message(KOFI, 1, "violin"), "violin"))
@@ -246,6 +472,11 @@ fn wiped_database_holds_nothing_and_can_be_filled_again() {
     assert_eq!(database.conversations().unwrap(), []);
     assert_eq!(database.profiles().unwrap(), []);
     assert_eq!(database.outbox().unwrap(), []);
+    assert_eq!(database.identity().unwrap(), None);
+    assert_eq!(database.device_lists().unwrap(), []);
+    assert_eq!(database.group(CHOIR).unwrap(), None);
+    assert_eq!(database.key_packages(&[key_package_reference(1)]).unwrap(), []);
+    assert_eq!(database.account_value(b"key").unwrap(), None);
     assert_eq!(places(&database), [0; 0]);
     assert_eq!(found(&database, "violin"), [0; 0]);
     write(&mut database, fill());

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use tidings_client_core::database::{
-    AccountRow, ConversationRow, Database, DatabaseError, EntryRole, EntryRow, MemberRow,
-    OutboxRow, Profile, SearchHit, Span, Write,
+    AccountRow, ConversationRow, Database, DatabaseError, DeviceListRow, EntryRole, EntryRow,
+    GroupRow, GroupWrite, IdentityRow, KeyPackageRow, MemberRow, OutboxRow, Profile, SearchHit,
+    Span, Write,
 };
 use tidings_client_core::{ChangeSet, OutboxAct};
+use tidings_client_mls::Slot;
 use tidings_model::{AccountId, ConversationId, EntryKind, Hidden, MessageId, Seq, Timestamp};
 use tidings_protocol_content::Reference;
 
@@ -21,6 +24,11 @@ pub(crate) struct MemoryDatabase {
     hidden: Vec<(ConversationId, Hidden)>,
     outbox: BTreeMap<i64, OutboxRow>,
     index: Vec<SearchHit>,
+    identity: Option<IdentityRow>,
+    device_lists: BTreeMap<(AccountId, u32, u32), DeviceListRow>,
+    groups: BTreeMap<ConversationId, GroupRow>,
+    key_packages: BTreeMap<Bytes, KeyPackageRow>,
+    account_values: BTreeMap<Bytes, Bytes>,
     /// The next commit fails with a full disk.
     pub(crate) is_full: bool,
 }
@@ -46,6 +54,7 @@ impl MemoryDatabase {
             Write::DeleteConversation(conversation) => {
                 self.conversations.remove(&conversation);
                 self.members.retain(|(of, _), _| *of != conversation);
+                self.groups.remove(&conversation);
             }
             Write::PutProfile(profile) => {
                 self.profiles.insert(profile.account, profile);
@@ -67,7 +76,7 @@ impl MemoryDatabase {
                 for row in &mut self.entries {
                     if row.conversation == conversation && row.entry.seq == seq && !row.detached {
                         row.entry.erased = true;
-                        row.entry.payload = bytes::Bytes::new();
+                        row.entry.payload = Bytes::new();
                     }
                 }
             }
@@ -95,17 +104,57 @@ impl MemoryDatabase {
                 self.index
                     .retain(|held| (held.conversation, held.message) != (conversation, message));
             }
+            Write::PutIdentity(row) => self.identity = Some(*row),
+            Write::PutDeviceList(row) => {
+                self.device_lists.insert((row.account, row.identity, row.index), row);
+            }
+            Write::PutGroup(conversation, write) => self.put_group(conversation, *write),
+            Write::PutKeyPackage(row) => {
+                self.key_packages.insert(row.reference.clone(), *row);
+            }
+            Write::DeleteKeyPackages(references) => {
+                self.key_packages.retain(|reference, _| !references.contains(reference));
+            }
+            Write::DeleteAllKeyPackages => self.key_packages.clear(),
+            Write::PutAccountValue { key, value } if value.is_empty() => {
+                self.account_values.remove(&key);
+            }
+            Write::PutAccountValue { key, value } => {
+                self.account_values.insert(key, value);
+            }
             Write::DropExpired { now } => {
+                self.key_packages.retain(|_, row| row.expires > now);
+                self.key_packages.retain(|_, row| row.expires > now);
                 for row in &mut self.entries {
                     if row.entry.expires_at().is_some_and(|at| at <= now) {
                         row.entry.erased = true;
-                        row.entry.payload = bytes::Bytes::new();
+                        row.entry.payload = Bytes::new();
                         let message = row.reference();
                         self.index.retain(|held| held.message != message);
                     }
                 }
             }
         }
+    }
+
+    fn put_group(&mut self, conversation: ConversationId, write: GroupWrite) {
+        fn put<T>(row: &mut Option<T>, slot: Slot<T>) {
+            match slot {
+                Slot::Keep => {}
+                Slot::Put(value) => *row = Some(value),
+                Slot::Delete => *row = None,
+            }
+        }
+        let generation = write.generation;
+        let none = GroupRow { generation, state: None, tree: None, pending: None, rejoin: None };
+        let row = self.groups.entry(conversation).or_insert_with(|| none.clone());
+        if row.generation != generation {
+            *row = none;
+        }
+        put(&mut row.state, write.state);
+        put(&mut row.tree, write.tree);
+        put(&mut row.pending, write.pending);
+        put(&mut row.rejoin, write.rejoin);
     }
 
     fn rewind(&mut self, conversation: ConversationId, after: Seq, own: AccountId) {
@@ -251,5 +300,26 @@ impl Database for MemoryDatabase {
     fn next_expiry(&self) -> Result<Option<Timestamp>, DatabaseError> {
         let rows = self.entries.iter().filter(|row| !row.entry.erased);
         Ok(rows.filter_map(|row| row.entry.expires_at()).min())
+    }
+
+    fn identity(&self) -> Result<Option<IdentityRow>, DatabaseError> {
+        Ok(self.identity.clone())
+    }
+
+    fn device_lists(&self) -> Result<Vec<DeviceListRow>, DatabaseError> {
+        Ok(self.device_lists.values().cloned().collect())
+    }
+
+    fn group(&self, conversation: ConversationId) -> Result<Option<GroupRow>, DatabaseError> {
+        Ok(self.groups.get(&conversation).cloned())
+    }
+
+    fn key_packages(&self, references: &[Bytes]) -> Result<Vec<KeyPackageRow>, DatabaseError> {
+        let rows = references.iter().filter_map(|reference| self.key_packages.get(reference));
+        Ok(rows.cloned().collect())
+    }
+
+    fn account_value(&self, key: &[u8]) -> Result<Option<Bytes>, DatabaseError> {
+        Ok(self.account_values.get(key).cloned())
     }
 }

@@ -2,6 +2,7 @@
 //! depend on (one entry per message id, ranges, epochs, receipts). What it leaves out is what a client
 //! cannot tell.
 
+pub(crate) mod devices;
 mod log;
 mod sign_in;
 
@@ -75,6 +76,8 @@ pub(crate) struct Server {
     devices: BTreeMap<DeviceId, Device>,
     pub(crate) conversations: BTreeMap<ConversationId, Conversation>,
     sessions: BTreeMap<ConnectionId, Session>,
+    shared: BTreeMap<AccountId, devices::Shared>,
+    of_devices: BTreeMap<DeviceId, devices::OfDevice>,
     /// Appended in the request under way, and not told yet.
     pending_live: Vec<(ConversationId, Entry)>,
     pub(crate) faults: Faults,
@@ -250,6 +253,20 @@ impl Server {
             Request::LookUp(_) | Request::CreateInvite(_) | Request::ListDevices(_) => {
                 Err(Refusal::UnknownRequest)
             }
+            // Its conversations are open.
+            Request::Commit(_)
+            | Request::Leave(_)
+            | Request::Restart(_)
+            | Request::FetchGroup(_)
+            | Request::ClaimKeyPackages(_) => Err(Refusal::UnknownRequest),
+            Request::PublishDeviceList(_)
+            | Request::FetchDeviceLists(_)
+            | Request::PublishKeyPackages(_)
+            | Request::FetchInbox(_)
+            | Request::AcknowledgeInbox(_)
+            | Request::SendToDevice(_)
+            | Request::PutAccountValue(_)
+            | Request::FetchAccountValues(_) => self.device_request(connection, body),
         }
     }
 
@@ -325,6 +342,7 @@ impl Server {
             member_count: of.members.values().filter(|m| m.role.is_some()).count() as u32,
             partner: partner.map(|other| profile(self.account(*other))),
             receipts: of.members.iter().map(receipt).collect(),
+            group: None,
         }
     }
 

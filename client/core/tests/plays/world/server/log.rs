@@ -348,6 +348,7 @@ impl Server {
             payload,
             checksum,
             expires_after_ms: None,
+            client_time: None,
             erased: false,
         };
         of.log.push(entry.clone());

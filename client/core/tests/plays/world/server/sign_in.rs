@@ -127,6 +127,7 @@ impl Server {
                 conversations.push(state);
             }
         }
+        let heads = self.heads_for(account, device);
         let known = self.account(account);
         Ok(Answer::Resumed(wire::Resumed {
             account: id_bytes(account.as_bytes()),
@@ -137,6 +138,7 @@ impl Server {
             restored,
             conversations,
             more: false,
+            ..heads
         }))
     }
 

@@ -1,0 +1,300 @@
+//! What a Commit or a leave does to this device: members, this device's part, and the line in the
+//! timeline that says it.
+
+use tidings_client_mls::Unreadable;
+use tidings_model::{
+    AccountId, Checksum, ConversationId, ConversationKind, Entry, EntryKind, Role, Seq, Timestamp,
+};
+use tidings_protocol_app::wire;
+use tidings_protocol_content::wire::GroupProfile;
+use tidings_protocol_mls::Transition;
+
+use crate::client::Client;
+use crate::client::apply::Batch;
+use crate::client::step::Step;
+use crate::database::{DatabaseError, EntryRole, EntryRow, GroupPart, OutboxRow, Write};
+use crate::group_event::{self, GroupAct};
+use crate::limits::WELCOME_WITHIN;
+use crate::outbox_act::OutboxAct;
+
+use super::take_in::LeafCounts;
+
+impl Client {
+    /// A Commit began a new epoch.
+    pub(super) fn apply_commit(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        entry: Entry,
+        transition: &Transition,
+        leaves: &mut LeafCounts,
+    ) -> Result<(), DatabaseError> {
+        let own = self.mls().map(|mls| *mls.identity());
+        let is_own = own == Some(transition.committer);
+        if is_own && !transition.is_external {
+            self.commit_settled(conversation, entry.seq);
+        }
+        let Some(of) = self.state.conversations.get_mut(&conversation) else { return Ok(()) };
+        // Whatever was on its way belongs to an epoch that is over.
+        of.progress.commit = None;
+        of.progress.commit_at = None;
+        of.progress.must_commit = false;
+        of.progress.conflicts = 0;
+        of.progress.lists_asked.clear();
+        of.progress.last_commit = Some(entry.time);
+        if is_own {
+            of.row.refreshed = entry.time;
+        }
+        let acts = self.acts_of(step, conversation, transition, leaves)?;
+        if is_own && transition.is_external {
+            self.came_in(step, conversation, &entry)?;
+        } else {
+            self.follow_members(step, conversation, &entry, transition)?;
+            self.greet_newcomer(step, conversation, transition)?;
+        }
+        self.draw_acts(step, conversation, entry, &acts);
+        Ok(())
+    }
+
+    /// This device came in by its own external Commit.
+    fn came_in(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        entry: &Entry,
+    ) -> Result<(), DatabaseError> {
+        self.counts.rejoins += 1;
+        self.set_part(step, conversation, GroupPart::Inside);
+        if let Some(of) = self.state.conversations.get_mut(&conversation) {
+            of.progress.join_at = None;
+        }
+        self.take_members(step, conversation, entry.seq)
+    }
+
+    fn follow_members(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        entry: &Entry,
+        transition: &Transition,
+    ) -> Result<(), DatabaseError> {
+        let named = &transition.roles.named;
+        let role_of = |account| named.get(account).copied().unwrap_or(Role::Member);
+        for account in &transition.joined {
+            let role = Some(role_of(account));
+            self.set_role(step, conversation, entry.seq, *account, role)?;
+        }
+        for account in &transition.gone {
+            self.set_role(step, conversation, entry.seq, *account, None)?;
+        }
+        for (account, role) in &transition.roles_changed {
+            self.set_role(step, conversation, entry.seq, *account, Some(*role))?;
+        }
+        if let Some(of) = self.state.conversations.get(&conversation) {
+            of.write(step);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that a device that came in by itself learns what the group is called.
+    fn greet_newcomer(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        transition: &Transition,
+    ) -> Result<(), DatabaseError> {
+        let newcomer = transition.committer;
+        let knows = transition.devices_removed.contains(&newcomer);
+        if transition.is_external && !knows && self.is_announcer(step, conversation, newcomer)? {
+            if let Some(of) = self.state.conversations.get_mut(&conversation) {
+                of.progress.must_announce = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a Commit did, for the timeline. A leaf that was refreshed is nothing to show.
+    fn acts_of(
+        &mut self,
+        step: &Step<'_>,
+        conversation: ConversationId,
+        transition: &Transition,
+        leaves: &mut LeafCounts,
+    ) -> Result<Vec<GroupAct>, DatabaseError> {
+        let Some(of) = self.state.conversations.get_mut(&conversation) else { return Ok(vec![]) };
+        let members = of.members(step.database)?;
+        // Of those who have left, the leave was shown.
+        let stands = |account: &&AccountId| {
+            members.iter().any(|member| member.account == **account && member.role.is_some())
+        };
+        let removed: Vec<AccountId> = transition.gone.iter().filter(stands).copied().collect();
+        let mut acts = Vec::new();
+        if !transition.joined.is_empty() {
+            acts.push(GroupAct::Added(transition.joined.clone()));
+        }
+        if !removed.is_empty() {
+            acts.push(GroupAct::Removed(removed));
+        }
+        let changed = transition.roles_changed.iter();
+        acts.extend(changed.map(|(account, role)| GroupAct::RoleChanged(*account, *role)));
+        for device in &transition.devices_removed {
+            let left = leaves.entry(device.account).or_default();
+            *left = left.saturating_sub(1);
+            let returns = transition.devices_added.contains(device);
+            if returns {
+                acts.push(GroupAct::DeviceReturned(device.account));
+            } else if !transition.gone.contains(&device.account) {
+                acts.push(GroupAct::DeviceRemoved(device.account));
+            }
+        }
+        for device in &transition.devices_added {
+            let before = leaves.entry(device.account).or_default();
+            let is_further = *before > 0 && !transition.joined.contains(&device.account);
+            *before += 1;
+            if is_further && !transition.devices_removed.contains(device) {
+                acts.push(GroupAct::DeviceAdded(device.account));
+            }
+        }
+        Ok(acts)
+    }
+
+    /// A member leaves. Whoever commits next removes its devices.
+    pub(super) fn apply_leave(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        entry: Entry,
+        account: AccountId,
+    ) -> Result<(), DatabaseError> {
+        let is_own = Some(account) == self.state.me();
+        self.settle_row(step, entry.message_id, entry.seq);
+        self.set_role(step, conversation, entry.seq, account, None)?;
+        self.draw_acts(step, conversation, entry, &[GroupAct::Left(account)]);
+        if is_own {
+            self.forget_group(step, conversation);
+            self.set_part(step, conversation, GroupPart::Removed);
+            self.fail_waiting(step, conversation);
+        }
+        Ok(())
+    }
+
+    /// A Commit took this device's leaf. Its account may still be a member: then it comes in again.
+    pub(super) fn apply_removed(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        entry: Entry,
+        transition: &Transition,
+        leaves: &mut LeafCounts,
+    ) -> Result<(), DatabaseError> {
+        let acts = self.acts_of(step, conversation, transition, leaves)?;
+        self.follow_members(step, conversation, &entry, transition)?;
+        self.draw_acts(step, conversation, entry, &acts);
+        let is_gone = self.state.me().is_some_and(|me| transition.gone.contains(&me));
+        if is_gone {
+            self.set_part(step, conversation, GroupPart::Removed);
+            self.fail_waiting(step, conversation);
+        } else {
+            self.set_part(step, conversation, GroupPart::Outside);
+            if let Some(of) = self.state.conversations.get_mut(&conversation) {
+                of.progress.join_at = Some(step.now.monotonic.plus(WELCOME_WITHIN));
+            }
+        }
+        Ok(())
+    }
+
+    /// A Commit of an epoch before this device came in. The one that brought it in is shown.
+    pub(super) fn apply_earlier_commit(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        entry: Entry,
+        why: Unreadable,
+    ) -> Result<(), DatabaseError> {
+        let Some(me) = self.state.me() else { return Ok(()) };
+        let of = self.state.conversations.get(&conversation);
+        let is_group = of.is_some_and(|of| of.row.kind == ConversationKind::Group);
+        let brought_in = matches!(why, Unreadable::OtherEpoch { entry, group } if entry.saturating_add(1) == group);
+        let is_first = self.joined_at(step, conversation, &entry)?;
+        if is_group && brought_in && is_first && entry.account != me {
+            self.draw_acts(step, conversation, entry, &[GroupAct::Added(vec![me])]);
+        }
+        Ok(())
+    }
+
+    /// Whether an entry is the first one that this device has of a conversation, or follows a gap.
+    fn joined_at(
+        &self,
+        step: &Step<'_>,
+        conversation: ConversationId,
+        entry: &Entry,
+    ) -> Result<bool, DatabaseError> {
+        let before = entry.seq.previous();
+        let span = step.database.span(conversation, before, before)?;
+        Ok(span.entries.is_empty())
+    }
+
+    /// Somebody says what the group is called.
+    pub(in crate::client) fn apply_profile(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        entry: Entry,
+        profile: &GroupProfile,
+    ) -> Result<(), DatabaseError> {
+        let acts = self.take_profile(step, conversation, entry.account, profile)?;
+        self.draw_acts(step, conversation, entry, &acts.unwrap_or_default());
+        Ok(())
+    }
+
+    /// An own message stands in a part of the log that this device did not read: its text is here, and
+    /// stands there from now on.
+    pub(in crate::client) fn settle_hidden(
+        &mut self,
+        step: &mut Step<'_>,
+        row: &OutboxRow,
+        seq: Seq,
+        accepted: &wire::Accepted,
+    ) -> Result<(), DatabaseError> {
+        let (conversation, message_id) = (row.conversation, row.message_id);
+        let (OutboxAct::Send { content }, Some(own)) = (&row.act, self.own_device()) else {
+            self.drop_row(step, row.position);
+            return Ok(());
+        };
+        let entry = Entry {
+            seq,
+            account: own.account,
+            device: own.device,
+            message_id,
+            time: Timestamp::from_millis(accepted.time),
+            client_time: None,
+            kind: EntryKind::Message,
+            payload: content.clone(),
+            // That of the sealed entry is not known, and nothing is read on from here.
+            checksum: Checksum(0),
+            expires_after_ms: None,
+            erased: false,
+        };
+        let batch = &mut Batch::default();
+        self.apply_message(step, batch, conversation, entry, Some(content.clone()))
+    }
+
+    /// Writes the line that says what happened, if there is anything to say.
+    pub(super) fn draw_acts(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        mut entry: Entry,
+        acts: &[GroupAct],
+    ) {
+        if acts.is_empty() {
+            return;
+        }
+        if let Some(of) = self.state.conversations.get_mut(&conversation) {
+            of.row.activity = of.row.activity.max(entry.time);
+        }
+        entry.payload = group_event::encode(acts);
+        let row = EntryRow { conversation, entry, role: EntryRole::Event, detached: false };
+        step.write(Write::PutEntry(Box::new(row)));
+    }
+}

@@ -1,0 +1,13 @@
+//! Limits of the account log, with value, unit, reason, and what happens when they are hit.
+
+/// The smallest size that a value is padded to, in bytes: read positions, settings and contacts look
+/// alike.
+pub const BUCKET_BYTES_MIN: usize = 128;
+
+/// The largest size that a value is padded to, in bytes: with its seal it stays below the 64 KiB that
+/// the server takes. A larger value gets [`crate::AccountValueError::TooLarge`].
+pub const BUCKET_BYTES_MAX: usize = 32 * 1024;
+
+/// Shares of a key ring: each device that an account may have, the recovery key, and room for later.
+/// A longer ring is malformed.
+pub const SHARES_MAX: usize = 64;
