@@ -7,6 +7,7 @@
 
 mod accounts;
 mod appends;
+mod backups;
 mod creations;
 mod devices;
 mod inboxes;
@@ -210,6 +211,12 @@ macro_rules! conformance_rules {
                 acknowledged_items_are_gone_and_places_go_on
                 inbox_pages_end_at_their_count_and_size
             ]
+            backups: [
+                chunk_is_added_once_and_numbers_are_never_used_again
+                backup_is_read_from_its_end_to_its_beginning
+                backup_is_full_at_its_bytes_and_small_chunks_count_too
+                backup_is_each_accounts_own
+            ]
             devices: [
                 device_list_grows_at_its_end
                 device_list_that_differs_or_has_a_gap_is_a_conflict
@@ -221,6 +228,7 @@ macro_rules! conformance_rules {
                 stock_of_key_packages_is_limited
                 last_resort_is_given_when_the_stock_is_empty_and_stays
                 replaced_stock_is_gone_with_its_last_resort
+                stock_is_void_after_all_epochs_were_renewed
                 repeated_claim_gets_the_same_for_a_day
                 claimer_and_revoked_devices_give_no_package
                 account_log_keeps_the_latest_value_of_each_key

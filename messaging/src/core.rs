@@ -15,6 +15,7 @@ mod device;
 mod fetch;
 mod handshake;
 mod heads;
+mod healing;
 mod memory;
 mod pace;
 mod presence;
@@ -310,6 +311,10 @@ impl Core {
                 let conversation = commit.conversation;
                 self.with_part(now, entropy, asker, conversation, body);
             }
+            Request::OfferAgain(ref offer) => {
+                let conversation = offer.conversation;
+                self.with_part(now, entropy, asker, conversation, body);
+            }
             Request::Fetch { conversation, .. }
             | Request::Acknowledge { conversation, .. }
             | Request::Typing { conversation, .. }
@@ -320,6 +325,7 @@ impl Core {
                 self.with_part(now, entropy, asker, conversation, body);
             }
             Request::PublishDeviceList { .. }
+            | Request::OfferDeviceList { .. }
             | Request::FetchDeviceLists(_)
             | Request::PublishKeyPackages { .. }
             | Request::ClaimKeyPackages { .. }
@@ -327,6 +333,9 @@ impl Core {
             | Request::AcknowledgeInbox { .. }
             | Request::SendToDevice { .. }
             | Request::PutAccountValue { .. }
+            | Request::PutBackupChunk { .. }
+            | Request::FetchBackupChunk { .. }
+            | Request::DropBackup
             | Request::FetchAccountValues { .. } => self.handle_device_request(now, asker, body),
             Request::SignUp { .. }
             | Request::FindVerifier { .. }
@@ -378,6 +387,7 @@ impl Core {
             }
             Request::View { conversation, open } => self.view(asker, conversation, open),
             Request::Commit(commit) => self.commit(now, asker, *commit),
+            Request::OfferAgain(offer) => self.offer_again(now, asker, *offer),
             Request::Leave { conversation, message_id, payload } => {
                 self.leave(now, asker, conversation, message_id, payload);
             }

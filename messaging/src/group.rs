@@ -8,7 +8,8 @@
 
 use bytes::Bytes;
 use tidings_model::{
-    AccountId, ConversationId, ConversationKind, DeviceId, MessageId, Refusal, Timestamp,
+    AccountId, ConversationId, ConversationKind, DeviceId, GroupEpoch, MessageId, Refusal,
+    Timestamp,
 };
 
 use crate::store::{GroupChange, GroupRecord, RosterAct};
@@ -55,6 +56,17 @@ pub enum Judge {
         /// The signed leave.
         payload: Bytes,
     },
+    /// A handshake that the log has lost and gets back: what is asked of it is what was asked then.
+    Replay {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Who made it.
+        author: (AccountId, DeviceId),
+        /// Its message id.
+        message_id: MessageId,
+        /// What it is.
+        handshake: LostHandshake,
+    },
     /// The next generation of a conversation's group.
     Restart {
         /// The conversation.
@@ -88,6 +100,23 @@ pub enum Judge {
     },
 }
 
+/// A handshake that a log has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LostHandshake {
+    /// A Commit.
+    Commit {
+        /// The epoch that it was made in, read from its header.
+        made_in: GroupEpoch,
+        /// The Commit.
+        commit: Bytes,
+        /// The GroupInfo of the epoch that it makes, by whatever member; only behind the last one can
+        /// anybody give it.
+        group_info: Option<Bytes>,
+    },
+    /// A signed leave.
+    Leave(Bytes),
+}
+
 /// The public state of a group as its maker hands it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicState {
@@ -102,7 +131,7 @@ pub struct PublicState {
 pub enum Judged {
     /// `Found`: the group.
     Founded(GroupRecord),
-    /// `Commit`, `Leave`, `Restart`: what becomes of the group and of the roster. Joins, leaves and
+    /// `Commit`, `Leave`, `Replay`, `Restart`: what becomes of the group and of the roster. Joins, leaves and
     /// roles of accounts; an account whose devices only come or go is not among them.
     Changed {
         /// The group.

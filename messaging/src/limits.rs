@@ -141,6 +141,16 @@ pub const COMMIT_LEASE: Duration = Duration::from_secs(5);
 /// Least span between two restarts of a conversation's group. Earlier ones: `RESTART_TOO_SOON`.
 pub const RESTART_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
+/// How long devices may give back what a sealed conversation's log has lost: as long as they keep it.
+/// Later offers: `COMMIT_REFUSED`.
+pub const LOST_OFFERED_WITHIN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long a sealed conversation whose log got a new epoch takes nothing but what was lost: a device
+/// whose group is ahead of the log cannot read what is sealed before its own epoch, and a Commit of
+/// one that is behind would cut off all that are ahead. Apps that were connected come back within
+/// 60 s, and have half a minute then. Anything else: `LOG_HEALING`.
+pub const HEAD_START: Duration = Duration::from_secs(90);
+
 /// Accounts of one request for device lists or key packages: as many as one Commit adds. Above it:
 /// `INVALID_FIELD`.
 pub const ACCOUNTS_PER_REQUEST_MAX: usize = 128;
@@ -169,6 +179,17 @@ pub const ACCOUNT_VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Keys of an account log that have a value. Above it: `ACCOUNT_LOG_FULL`.
 pub const ACCOUNT_KEYS_MAX: usize = 10_000;
+
+/// One chunk of a recovery backup, in bytes: the longest message, sealed and padded. Above it:
+/// `PAYLOAD_TOO_LARGE`.
+pub const BACKUP_CHUNK_BYTES_MAX: usize = 72 * 1024;
+
+/// A recovery backup, in bytes: some hundred thousand messages. Each chunk counts
+/// [`BACKUP_CHUNK_BYTES_MIN`] at least. Above it: `BACKUP_FULL`.
+pub const BACKUP_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What a chunk of a recovery backup counts at least, in bytes: many small ones cost rows too.
+pub const BACKUP_CHUNK_BYTES_MIN: u64 = 1024;
 
 /// Members up to which a view shows presence: beyond it the list is no help to people.
 pub const PRESENCE_MEMBERS_MAX: usize = 256;

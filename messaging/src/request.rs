@@ -14,10 +14,11 @@ use tidings_model::{
     Hidden, LogEpoch, MessageId, Range, Role, Seq, Timestamp,
 };
 
-use crate::group::PublicState;
+use crate::group::{LostHandshake, PublicState};
 use crate::store::{
-    AccountValuePage, Appended, ClaimedKeyPackage, DeviceHeads, DeviceRecord, GroupAnswer,
-    InboxPage, InviteHash, ListPart, Marks, NewAccount, NewDevice, Profile, TokenHash, Verifier,
+    AccountValuePage, Appended, BackupChunk, ClaimedKeyPackage, DeviceHeads, DeviceRecord,
+    GroupAnswer, InboxPage, InviteHash, ListPart, Marks, NewAccount, NewDevice, Profile, TokenHash,
+    Verifier,
 };
 
 /// Names a connection of a door, live or not yet; drawn by the driver, never used twice in a run.
@@ -208,6 +209,8 @@ pub enum Request {
         /// The group.
         group: PublicState,
     },
+    /// Gives back a handshake that the log has lost. → [`Reply::Accepted`]
+    OfferAgain(Box<Offer>),
     /// Asks for what an external Commit needs. → [`Reply::Group`]
     FetchGroup {
         /// The conversation.
@@ -221,6 +224,15 @@ pub enum Request {
         entries: Vec<Bytes>,
         /// Whether a new identity begins.
         begins_anew: bool,
+    },
+    /// Gives back entries of whosever device list, which the server has lost. → [`Reply::Done`]
+    OfferDeviceList {
+        /// Whose.
+        account: AccountId,
+        /// Index of the first.
+        from: u32,
+        /// The entries.
+        entries: Vec<Bytes>,
     },
     /// Asks for device lists beyond `(account, identity, entries)`. → [`Reply::DeviceLists`]
     FetchDeviceLists(Vec<(AccountId, u32, u32)>),
@@ -266,6 +278,20 @@ pub enum Request {
         /// The value.
         value: Bytes,
     },
+    /// Adds a chunk to the recovery backup. → [`Reply::BackupChunkPut`]
+    PutBackupChunk {
+        /// Names it.
+        chunk: MessageId,
+        /// The chunk.
+        sealed: Bytes,
+    },
+    /// Reads the recovery backup backwards. → [`Reply::BackupChunk`]
+    FetchBackupChunk {
+        /// The number before which the chunk lies; `None`: the last one.
+        before: Option<u64>,
+    },
+    /// Drops the recovery backup. → [`Reply::Done`]
+    DropBackup,
     /// Reads the account log. → [`Reply::AccountValues`]
     FetchAccountValues {
         /// Before the first.
@@ -290,6 +316,19 @@ pub struct NewCommit {
     pub welcome: Bytes,
     /// Whom it adds.
     pub joiners: Vec<(AccountId, DeviceId)>,
+}
+
+/// A handshake that a log has lost, on its way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Who made it, and on which device.
+    pub author: (AccountId, DeviceId),
+    /// Its message id.
+    pub message_id: MessageId,
+    /// What it is.
+    pub handshake: LostHandshake,
 }
 
 /// What a device brings to a resume.
@@ -398,6 +437,10 @@ pub enum Reply {
     AccountValuePut(u64),
     /// A part of the account log.
     AccountValues(AccountValuePage),
+    /// A chunk of the recovery backup has this number.
+    BackupChunkPut(u64),
+    /// A chunk of the recovery backup; `None`: there is none.
+    BackupChunk(Option<BackupChunk>),
     /// Sum over the account's conversations of the last seq that it may read, wrapping.
     Tail(u64),
 }

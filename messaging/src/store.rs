@@ -20,9 +20,9 @@ pub use account::{
     Profile, TokenHash, Verifier,
 };
 pub use group::{
-    AccountValue, AccountValuePage, ClaimedKeyPackage, DeviceApplied, DeviceHeads, DeviceOperation,
-    DeviceQuery, GroupAnswer, GroupChange, GroupRecord, GroupStep, InboxContent, InboxItem,
-    InboxPage, ListPart, NewWelcome,
+    AccountValue, AccountValuePage, BackupChunk, ClaimedKeyPackage, DeviceApplied, DeviceHeads,
+    DeviceOperation, DeviceQuery, GroupAnswer, GroupChange, GroupRecord, GroupStep, InboxContent,
+    InboxItem, InboxPage, ListPart, NewWelcome,
 };
 pub use log::{
     Append, Appended, ConversationRecord, Create, EntryPage, LogOperation, LogQuery, MemberRecord,
@@ -130,6 +130,8 @@ pub enum Answer {
     Inbox(InboxPage),
     /// `DeviceQuery::AccountValues`.
     AccountValues(AccountValuePage),
+    /// `DeviceQuery::BackupChunk`; `None`: there is none.
+    BackupChunk(Option<BackupChunk>),
     /// `DeviceQuery::Heads`.
     Heads(DeviceHeads),
     /// `AccountQuery::ByName`, `AccountQuery::ById`.

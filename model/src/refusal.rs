@@ -276,6 +276,18 @@ pub enum Refusal {
         /// Keys.
         max: u64,
     },
+    /// Over `backup_bytes`.
+    #[error("a recovery backup holds at most {max} bytes")]
+    BackupFull {
+        /// Bytes.
+        max: u64,
+    },
+    /// The log has lost entries a short while ago, and the devices that have them come first.
+    #[error("the log has lost entries and is about to get them back: wait")]
+    LogHealing {
+        /// When to try again.
+        retry_after: Duration,
+    },
 }
 
 /// A limit that was hit, by the name that the documentation gives it.
@@ -341,6 +353,8 @@ impl Refusal {
             Self::ClaimsExhausted { .. } => 48,
             Self::InboxFull { .. } => 49,
             Self::AccountLogFull { .. } => 50,
+            Self::LogHealing { .. } => 51,
+            Self::BackupFull { .. } => 52,
         }
     }
 
@@ -397,6 +411,8 @@ impl Refusal {
             Self::ClaimsExhausted { .. } => "CLAIMS_EXHAUSTED",
             Self::InboxFull { .. } => "INBOX_FULL",
             Self::AccountLogFull { .. } => "ACCOUNT_LOG_FULL",
+            Self::LogHealing { .. } => "LOG_HEALING",
+            Self::BackupFull { .. } => "BACKUP_FULL",
         }
     }
 
@@ -411,6 +427,7 @@ impl Refusal {
                 | Self::CommitBusy { .. }
                 | Self::RestartTooSoon { .. }
                 | Self::ClaimsExhausted { .. }
+                | Self::LogHealing { .. }
                 | Self::InboxFull { .. }
                 | Self::StorageFull
                 | Self::Overloaded { .. }
@@ -426,6 +443,7 @@ impl Refusal {
             | Self::LookUpsExhausted { retry_after, .. }
             | Self::CommitBusy { retry_after }
             | Self::RestartTooSoon { retry_after }
+            | Self::LogHealing { retry_after }
             | Self::ClaimsExhausted { retry_after, .. }
             | Self::Overloaded { retry_after } => Some(*retry_after),
             _ => None,
@@ -451,6 +469,7 @@ impl Refusal {
             Self::ClaimsExhausted { max, .. } => ("claims_per_minute", *max),
             Self::InboxFull { max } => ("inbox_items", *max),
             Self::AccountLogFull { max } => ("account_log_keys", *max),
+            Self::BackupFull { max } => ("backup_bytes", *max),
             _ => return None,
         };
         Some(LimitHit { name, value })

@@ -12,6 +12,7 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run())
+        .subcommand(restored())
         .subcommand(
             Command::new("config-reference")
                 .about("Prints all settings: in the file, the environment and as flags."),
@@ -25,16 +26,30 @@ fn run() -> Command {
         .after_help(
             "Settings stand in the file, in environment variables and in flags; the later wins.\n\
              The first start prints an invite link for the administrator's account.",
-        )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .value_name("FILE")
-                .value_parser(value_parser!(std::path::PathBuf))
-                .help("Settings, TOML"),
         );
-    SETTINGS.iter().fold(run, |run, setting| {
-        run.arg(
+    with_settings(run)
+}
+
+fn restored() -> Command {
+    let restored = Command::new("restored")
+        .about("Tells the server that its data folder was put back from a backup.")
+        .after_help(
+            "Run it once, with the settings of `run`, before the server starts on the folder: apps then\n\
+             give back what they have and the backup lacks, before anything new is taken.",
+        );
+    with_settings(restored)
+}
+
+fn with_settings(command: Command) -> Command {
+    let command = command.arg(
+        Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(value_parser!(std::path::PathBuf))
+            .help("Settings, TOML"),
+    );
+    SETTINGS.iter().fold(command, |command, setting| {
+        command.arg(
             Arg::new(setting.key)
                 .long(setting.flag())
                 .value_name(if setting.key == "server.data" { "DIR" } else { "VALUE" })

@@ -15,6 +15,7 @@ mod network;
 mod observer_thread;
 mod operator;
 mod page;
+mod restored;
 mod run;
 mod settings;
 mod tls;
@@ -48,15 +49,19 @@ fn execute(arguments: &ArgMatches) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(("run", flags)) => {
-            let file = flags.get_one::<PathBuf>("config");
-            let configuration =
-                Configuration::read(file.map(PathBuf::as_path), std::env::vars_os(), flags)?;
+            let configuration = read_configuration(flags)?;
             logging::start(&configuration)?;
             run::run(&configuration)
         }
+        Some(("restored", flags)) => restored::restored(&read_configuration(flags)?),
         _ => {
             println!("tidings-server {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn read_configuration(flags: &ArgMatches) -> Result<Configuration> {
+    let file = flags.get_one::<PathBuf>("config");
+    Ok(Configuration::read(file.map(PathBuf::as_path), std::env::vars_os(), flags)?)
 }

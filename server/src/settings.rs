@@ -230,6 +230,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         apply: |configuration, text| positive(&mut configuration.limits.look_ups_per_day, text),
     },
     Setting {
+        key: "limits.claims_per_minute",
+        default: "20",
+        meaning: "Claims of other people's key packages a minute, for one account: each is for at most 128 \
+                  people. Above it: `CLAIMS_EXHAUSTED`.",
+        apply: |configuration, text| positive(&mut configuration.limits.claims_per_minute, text),
+    },
+    Setting {
+        key: "limits.claims_per_day",
+        default: "200",
+        meaning: "Claims of other people's key packages a day, for one account. Above it: \
+                  `CLAIMS_EXHAUSTED`.",
+        apply: |configuration, text| positive(&mut configuration.limits.claims_per_day, text),
+    },
+    Setting {
         key: "limits.open_invites_per_account",
         default: "100",
         meaning: "Invites of one account that are neither used nor expired. Above it: \

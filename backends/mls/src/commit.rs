@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use tidings_messaging::group::Judged;
-use tidings_messaging::store::{GroupAnswer, GroupChange, NewWelcome, RosterAct};
+use tidings_messaging::store::{GroupAnswer, GroupChange, GroupRecord, NewWelcome, RosterAct};
 use tidings_model::{AccountId, ConversationId, DeviceId, GroupEpoch, MessageId, Refusal, Role};
 use tidings_protocol_mls::header::MessageHeader;
 use tidings_protocol_mls::limits::{ADDS_MAX, HANDSHAKE_BYTES_MAX};
@@ -37,19 +37,34 @@ impl GroupObserver {
             .try_commit(&sent.sender, sent.message_id, sent.commit, sent.group_info)
             .map_err(told)?;
         let welcome = sent.check_welcome(&transition)?;
-        let mut acts = acts_of(&transition);
-        if completes_restart(record.place, &transition) {
-            acts.extend(self.left_behind(sent.conversation, &next)?);
+        let observation = Observation { next, transition };
+        self.changed(&sent.sender, &record, &observation, welcome)
+    }
+
+    /// What a Commit that the rules allow makes of group and roster.
+    pub(crate) fn changed(
+        &self,
+        sender: &DeviceIdentity,
+        record: &GroupRecord,
+        observation: &Observation,
+        welcome: Option<NewWelcome>,
+    ) -> Result<Judged, Refusal> {
+        let Observation { next, transition } = observation;
+        let mut acts = acts_of(transition);
+        if completes_restart(record.place, transition) {
+            acts.extend(self.left_behind(next.group_id().conversation, next)?);
         }
         let removes = acts.iter().any(|act| matches!(act, RosterAct::Leave(_)))
             || transition
                 .devices_removed
                 .iter()
                 .any(|gone| !transition.devices_added.contains(gone));
+        let next = group_record::make(next)
+            .map_err(|error| of_change(sender, record.place, next.left(), error))?;
         let change = GroupChange {
             made_in: record.place,
             left_before: record.left.len(),
-            next: group_record::make(&next).map_err(told)?,
+            next,
             devices_removed: transition.devices_removed.iter().map(|gone| gone.device).collect(),
             devices_added: transition
                 .devices_added

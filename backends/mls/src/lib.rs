@@ -2,8 +2,9 @@
 //!
 //! The core orders entries and knows no MLS; [`GroupObserver`] reads what the store holds of a group and
 //! of device lists, and holds what devices send against the same rules as every client
-//! (`tidings_protocol_mls`). Nothing is decided here that is not decided there: this crate turns the
-//! store's records into groups and lists, and what comes out into changes of the store.
+//! (`tidings_protocol_mls`). Here the store's records become groups and lists, and what comes out becomes
+//! changes of the store. What only a server can look after is decided here: that a Welcome is for those
+//! who are added, whom a restart leaves behind, and whose device a list names.
 //!
 //! A group is taken up from its record for each Commit. That costs a part of what the Commit itself
 //! does, and there is nothing in memory that could differ from the store.
@@ -19,6 +20,7 @@ mod leave;
 mod limits;
 mod new_group;
 mod refusal;
+mod replay;
 mod store;
 
 use std::sync::Arc;
@@ -79,6 +81,9 @@ impl GroupObserver {
             }),
             Judge::Leave { conversation, sender, payload } => {
                 self.leave(*conversation, identity(*sender), payload)
+            }
+            Judge::Replay { conversation, author, message_id, handshake } => {
+                self.replay(*conversation, identity(*author), *message_id, handshake)
             }
             Judge::Restart { conversation, sender, group } => {
                 self.restart(*conversation, identity(*sender), group)

@@ -21,7 +21,10 @@ CREATE TABLE account (
     conversation_count INTEGER NOT NULL DEFAULT 0,
     -- The last seq of account_value, and its keys that have a value.
     value_head         INTEGER NOT NULL DEFAULT 0,
-    value_count        INTEGER NOT NULL DEFAULT 0
+    value_count        INTEGER NOT NULL DEFAULT 0,
+    -- The last number of backup_chunk, and what its chunks count.
+    backup_head        INTEGER NOT NULL DEFAULT 0,
+    backup_bytes       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE verifier (
@@ -78,6 +81,8 @@ CREATE TABLE conversation (
     epoch            INTEGER NOT NULL,
     -- NULL until the epoch is renewed for the first time.
     epoch_since      INTEGER,
+    -- When that was, the last time.
+    renewed_at       INTEGER,
     head             INTEGER NOT NULL,
     head_time        INTEGER NOT NULL,
     head_checksum    INTEGER NOT NULL,
@@ -277,6 +282,17 @@ CREATE TABLE account_value (
     PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX account_value_by_seq ON account_value (account, seq);
+
+-- An account's recovery backup, sealed by its devices.
+CREATE TABLE backup_chunk (
+    account BLOB NOT NULL,
+    number  INTEGER NOT NULL,
+    -- What the device calls it.
+    chunk   BLOB NOT NULL,
+    sealed  BLOB NOT NULL,
+    PRIMARY KEY (account, number)
+) STRICT;
+CREATE UNIQUE INDEX backup_chunk_by_name ON backup_chunk (account, chunk);
 
 -- AUTOINCREMENT: an id is never used again, so that a late relay drops no other row. Which columns are
 -- filled depends on the effect.

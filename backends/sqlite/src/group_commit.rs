@@ -141,7 +141,10 @@ fn bytes_of_published(operation: &DeviceOperation) -> usize {
         }
         DeviceOperation::SendToDevice { payload, .. } => payload.len(),
         DeviceOperation::PutAccountValue { value, .. } => value.len(),
-        DeviceOperation::ClaimKeyPackages { .. } | DeviceOperation::AcknowledgeInbox { .. } => 0,
+        DeviceOperation::PutBackupChunk { sealed, .. } => sealed.len(),
+        DeviceOperation::ClaimKeyPackages { .. }
+        | DeviceOperation::AcknowledgeInbox { .. }
+        | DeviceOperation::DropBackup { .. } => 0,
     }
 }
 

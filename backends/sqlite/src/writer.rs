@@ -9,6 +9,7 @@
 
 mod account;
 mod account_value;
+mod backup;
 mod device;
 mod device_list;
 mod group;

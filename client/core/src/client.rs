@@ -8,8 +8,10 @@ mod account;
 mod account_log;
 mod account_values;
 mod apply;
+mod backup;
 mod commands;
 mod entries;
+mod history;
 mod identity;
 mod inbox;
 mod key_packages;
@@ -28,6 +30,7 @@ mod sealed;
 mod sign_in;
 mod state;
 mod step;
+mod stretch;
 mod sync;
 mod views;
 mod wishes;
@@ -45,6 +48,8 @@ use crate::transport::{CloseReason, Lifecycle, Transmit, TransportEvent};
 use crate::view::ConversationSummary;
 
 use account_log::AccountLog;
+use backup::BackupTraffic;
+use history::HistoryTraffic;
 use inbox::Inbox;
 use key_packages::KeyPackages;
 use link::Links;
@@ -104,6 +109,8 @@ pub struct Client {
     inbox: Inbox,
     account_log: AccountLog,
     links: Links,
+    history: HistoryTraffic,
+    backup: BackupTraffic,
     /// How the device stands in the account's list, as it was told last.
     listing_told: Listing,
     /// Whether a connection was asked for.
@@ -164,6 +171,8 @@ impl Client {
             inbox: Inbox::default(),
             account_log: AccountLog::default(),
             links: Links::default(),
+            history: HistoryTraffic::default(),
+            backup: BackupTraffic::default(),
             listing_told: Listing::Unknown,
             wanted: false,
             halted: None,
@@ -377,15 +386,18 @@ impl Client {
             self.pump_sync(step)?;
             self.pump_wishes(step);
             self.pump_joins(step)?;
+            self.pump_healing(step)?;
             self.pump_outbox(step)?;
             self.pump_receipts(step);
+            self.pump_history(step)?;
+            self.pump_backup(step)?;
             self.pump_ping(step);
         }
         self.drop_expired(step)?;
         self.write_due_marks(step);
         self.tell_listing(step);
         self.tell_connection(step);
-        self.timeout = self.next_timeout();
+        self.timeout = self.next_timeout(step.now.monotonic);
         Ok(())
     }
 
@@ -582,6 +594,6 @@ impl Client {
         self.tail.connection_lost();
         self.account_connection_lost();
         self.catching_up = false;
-        self.timeout = self.next_timeout();
+        self.timeout = self.next_timeout(said.now.monotonic);
     }
 }

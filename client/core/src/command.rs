@@ -199,6 +199,13 @@ pub enum Command {
         sent: bool,
     },
 
+    /// Keeps a recovery backup of sealed conversations at the server, which cannot read it, or drops it. It
+    /// is kept until it is said otherwise. Outcome: `Done`, once that is kept here.
+    SetBackup {
+        /// Whether it is kept.
+        kept: bool,
+    },
+
     /// Shows a code by which another device of the account links this one. A former code is void.
     /// Outcome: `LinkCode`.
     ShowLinkCode,

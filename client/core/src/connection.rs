@@ -223,8 +223,8 @@ impl Link {
         let phase = match self.phase {
             Phase::Off => None,
             Phase::Waiting { until } => Some(until),
-            Phase::Connecting { deadline } => Some(deadline),
-            Phase::Greeting { deadline } => Some(deadline.min(self.ping_at)),
+            // Nothing is pinged before a session lives.
+            Phase::Connecting { deadline } | Phase::Greeting { deadline } => Some(deadline),
             Phase::Up => Some(self.ping_at.min(self.heard_at.plus(DEAD_AFTER))),
         };
         let lingers = self.phase != Phase::Off && !self.on_call;
@@ -292,6 +292,17 @@ mod tests {
         assert_eq!(link.phase(), Phase::Off);
         link.handle_lifecycle(at(2), Lifecycle::NetworkUp);
         assert_eq!(link.advance(at(2), true, &mut entropy(0)), Some(LinkAction::Connect));
+    }
+
+    #[test]
+    fn greeting_without_an_answer_has_no_timer_but_its_deadline() {
+        let mut link = Link::new();
+        assert_eq!(link.advance(at(0), true, &mut entropy(0)), Some(LinkAction::Connect));
+        link.opened(at(1));
+        let deadline = link.poll_timeout();
+        assert!(deadline.is_some_and(|deadline| deadline > at(0).plus(PING_INTERVAL)));
+        assert_eq!(link.advance(at(25), true, &mut entropy(0)), None);
+        assert_eq!(link.poll_timeout(), deadline);
     }
 
     #[test]

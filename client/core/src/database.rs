@@ -9,8 +9,8 @@
 use bytes::Bytes;
 use tidings_client_mls::{Secret, Slot};
 use tidings_model::{
-    AccountId, ConversationId, ConversationKind, Cursor, DeviceId, Entry, GroupEpoch, Hidden,
-    MessageId, Role, Seq, Timestamp,
+    AccountId, ConversationId, ConversationKind, Cursor, DeviceId, Entry, EntryKind, GroupEpoch,
+    Hidden, MessageId, Role, Seq, Timestamp,
 };
 use tidings_protocol_content::Reference;
 use tidings_protocol_identity::{DeviceToken, ServerAddress};
@@ -87,6 +87,24 @@ pub trait Database {
 
     /// The group of a sealed conversation, as far as this device has any of it.
     fn group(&self, conversation: ConversationId) -> Result<Option<GroupRow>, DatabaseError>;
+
+    /// The first handshakes that a log has lost and not got back, in their order.
+    fn lost_handshakes(
+        &self,
+        conversation: ConversationId,
+        count: usize,
+    ) -> Result<Vec<HandshakeRow>, DatabaseError>;
+
+    /// Such a handshake, by its name.
+    fn lost_handshake(
+        &self,
+        conversation: ConversationId,
+        device: DeviceId,
+        message_id: MessageId,
+    ) -> Result<Option<HandshakeRow>, DatabaseError>;
+
+    /// The conversations whose log has lost handshakes.
+    fn conversations_ahead(&self) -> Result<Vec<ConversationId>, DatabaseError>;
 
     /// Those of some key packages, by reference, whose private keys are here.
     fn key_packages(&self, references: &[Bytes]) -> Result<Vec<KeyPackageRow>, DatabaseError>;
@@ -206,6 +224,31 @@ pub struct GroupWrite {
     pub pending: Slot<Secret>,
     /// The own external Commit.
     pub rejoin: Slot<Secret>,
+}
+
+/// A Commit or a leave as the log gave it. All of it is public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandshakeRow {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its place, when the log had it last.
+    pub seq: Seq,
+    /// Who made it.
+    pub account: AccountId,
+    /// On which device.
+    pub device: DeviceId,
+    /// Its message id.
+    pub message_id: MessageId,
+    /// The server's time, when the log had it last.
+    pub time: Timestamp,
+    /// `Commit` or `Leave`.
+    pub kind: EntryKind,
+    /// Its payload.
+    pub payload: Bytes,
+    /// What it left in the timeline, as the payload of an entry; empty: nothing.
+    pub line: Bytes,
+    /// Whether the log has lost it and not got it back.
+    pub is_lost: bool,
 }
 
 /// A key package of this device with its private keys.
@@ -510,7 +553,7 @@ pub enum Write {
         message: Reference,
     },
     /// A log began a new epoch: forgets what lies behind `after`, but keeps messages of others as
-    /// detached rows. Marks are cut to it.
+    /// detached rows, and handshakes as lost ones. Marks are cut to it.
     Rewind {
         /// The conversation.
         conversation: ConversationId,
@@ -521,6 +564,15 @@ pub enum Write {
     },
     /// Adds a hidden span.
     PutHidden(ConversationId, Hidden),
+    /// Takes the places between two, ends included, out of all hidden spans.
+    Reveal {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The first place.
+        from: Seq,
+        /// The last place.
+        to: Seq,
+    },
     /// Adds or replaces a row of the outbox.
     PutOutbox(Box<OutboxRow>),
     /// Takes a row out of the outbox.
@@ -543,6 +595,11 @@ pub enum Write {
     PutDeviceList(DeviceListRow),
     /// Changes the rows of a group.
     PutGroup(ConversationId, Box<GroupWrite>),
+    /// Keeps a handshake, or notes what has become of it. Those of its conversation that are older than
+    /// 30 days, or not among the newest 64 MiB, are forgotten ([`crate::limits::HANDSHAKES_KEPT`]).
+    PutHandshake(Box<HandshakeRow>),
+    /// Forgets the handshakes that the log of a conversation has lost: it will not take them back.
+    ForgetLostHandshakes(ConversationId),
     /// Adds a key package of this device.
     PutKeyPackage(Box<KeyPackageRow>),
     /// Forgets key packages, by reference.

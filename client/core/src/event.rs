@@ -393,6 +393,34 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// This device gets the history of sealed conversations from the device that has linked it.
+    HistoryComes {
+        /// Which device.
+        from: DeviceId,
+        /// Conversations whose history is here.
+        done: usize,
+        /// All of them.
+        total: usize,
+        /// The other device does not answer: it goes on when that is online.
+        waits: bool,
+    },
+    /// No more history comes from the device that has linked this one.
+    HistoryEnded {
+        /// Which device.
+        from: DeviceId,
+        /// Whether all that it has is here.
+        completed: bool,
+    },
+    /// The recovery backup is being read into this device, the newest first.
+    BackupComes {
+        /// Chunks to go.
+        left: u64,
+    },
+    /// All of the recovery backup that can be read is on this device.
+    BackupRead,
+    /// The server keeps no more for the recovery backup: what is said from now on is on the account's
+    /// devices alone.
+    BackupFull,
     /// The account's device list does not cover this device any more. It is signed out.
     RemovedFromDeviceList,
     /// The server does not take what is sent, for a reason that passes: it is kept and offered again.

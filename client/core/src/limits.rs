@@ -98,6 +98,13 @@ pub const INVITATIONS_HELD_MAX: usize = 64;
 /// Messages that are sealed under one synced transaction.
 pub const SEALED_WINDOW: usize = 32;
 
+/// Messages of one sealed conversation without an answer, at most, where the connection is slow.
+pub const SEALED_IN_FLIGHT_MAX: usize = 8;
+
+/// For each of these that a round trip takes, one message may be in flight: four a second, far below
+/// what the server takes, so that it does not refuse one of them and take the next.
+pub const SEALED_FLIGHT_STEP: Duration = Duration::from_millis(250);
+
 /// Refusals in a row that name another epoch although all was read. Past it the device's group and the
 /// server's have nothing in common, and the device comes in again.
 pub const CONFLICTS_MAX: u32 = 8;
@@ -158,6 +165,10 @@ pub const INBOX_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// request per second and not per letter.
 pub const SHARED_AFTER: Duration = Duration::from_secs(1);
 
+/// How long after the log was read all that this device has is compared with it: what another device
+/// is putting just then arrives before.
+pub const EVERYTHING_SHARED_AFTER: Duration = Duration::from_secs(10);
+
 /// Values of the account log on their way at once: they hide the round trip, and leave room for what
 /// the person does meanwhile.
 pub const ACCOUNT_VALUES_IN_FLIGHT_MAX: usize = 4;
@@ -172,3 +183,72 @@ pub const UNREADABLE_KEYS_MAX: usize = 10_000;
 /// How long this device waits for a new one to prove that it shows the code: as long as a code is valid.
 /// After it [`crate::Failure::NotConnected`].
 pub const LINK_PROVED_WITHIN: Duration = tidings_protocol_linking::limits::CODE_LIFE;
+
+/// Rows of a log that are read at once for another device, or for the backup: what of them fits into one
+/// message goes.
+pub const STRETCH_ROWS: usize = 100;
+
+/// How long keys of a handed-over history are kept: a device that was not on for a month gives and gets
+/// nothing more.
+pub const HISTORY_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Devices that are given history by this one at the same time: as many as an account has. Past it the
+/// first one is given nothing more.
+pub const HISTORY_GIVEN_MAX: usize = tidings_model::limits::DEVICES_MAX;
+
+/// How long a request for history waits for its answer at first. After it the person is told for whom it
+/// waits, and it is asked again, each time after twice the span.
+pub const HISTORY_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest such wait.
+pub const HISTORY_ASKED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How long the handshakes of sealed conversations are kept, to be given back to a server that was
+/// restored from a backup: as long as it takes them.
+pub const HANDSHAKES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Bytes of handshakes that are kept of one conversation, the newest: a month of a large group.
+pub const HANDSHAKES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a handshake that was given back waits for device lists to get to the server before it.
+pub const LISTS_GIVEN_BACK_WITHIN: Duration = Duration::from_secs(2);
+
+/// Device lists that are given back before a handshake is tried again: its author's and those of
+/// members. Others are given back by others.
+pub const LISTS_GIVEN_BACK_MAX: usize = 64;
+
+/// How long a server may not know a conversation that this device is in, before what waits in it is
+/// refused for good: others have that long to give back the Commit that brought this account in.
+pub const UNKNOWN_WITHIN: Duration = Duration::from_secs(5 * 60);
+
+/// Time between two looks whether it knows it.
+pub const UNKNOWN_RETRY_AFTER: Duration = Duration::from_secs(15);
+
+/// How long what was said waits for more before it goes into the recovery backup: each chunk costs 4 KiB
+/// at least.
+pub const BACKUP_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// How many places of logs do not wait: about half a chunk.
+pub const BACKUP_AT_ONCE_PLACES: u64 = 128;
+
+/// How much longer each device of an account waits than the one before it in the device list, so that two
+/// do not write the same.
+pub const BACKUP_TURN: Duration = Duration::from_secs(60);
+
+/// The wait before a refused request about the backup is made again, where the server names none, and for
+/// the account log to hold a new key.
+pub const BACKUP_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Spans of one conversation that the backup is known to lack. Past it the two that lie farthest back are
+/// taken for one.
+pub const BACKUP_GAPS_MAX: usize = 8;
+
+/// How often it is looked what the backup lacks: over all conversations, and so not with every step.
+pub const BACKUP_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a request for history that is made again is the same one for the server, which keeps it for the
+/// other device: while that is away for a month, its inbox gets some hundred of them.
+pub const HISTORY_ASKED_ANEW_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// The wait before a part of the history that was refused is given again, where the server names none.
+pub const HISTORY_RETRY_AFTER: Duration = Duration::from_secs(60);

@@ -188,6 +188,28 @@ CREATE TABLE group_tree (
     tree         BLOB NOT NULL
 ) STRICT;
 
+-- Commits and leaves of the last 30 days, at most 64 MiB of each conversation, in the order of their
+-- logs: given back to a server that has lost them. They are public.
+CREATE TABLE handshake (
+    id           INTEGER PRIMARY KEY,
+    conversation BLOB NOT NULL,
+    seq          INTEGER NOT NULL,
+    account      BLOB NOT NULL,
+    device       BLOB NOT NULL,
+    message_id   BLOB NOT NULL,
+    time         INTEGER NOT NULL,
+    kind         INTEGER NOT NULL,
+    -- What it left in the timeline; empty: nothing.
+    line         BLOB NOT NULL,
+    lost         INTEGER NOT NULL,
+    -- Of the payload, which is long.
+    bytes        INTEGER NOT NULL,
+    payload      BLOB NOT NULL,
+    UNIQUE (conversation, device, message_id)
+) STRICT;
+
+CREATE INDEX handshake_lost ON handshake (conversation, id) WHERE lost = 1;
+
 CREATE TABLE key_package (
     reference      BLOB PRIMARY KEY,
     is_last_resort INTEGER NOT NULL,

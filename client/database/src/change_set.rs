@@ -4,8 +4,8 @@ use rusqlite::{Connection, Result};
 use tidings_client_core::Write;
 
 use crate::{
-    account, account_value, conversation, entry, expiry, group, identity, key_package, outbox,
-    people, rewind, search, statement,
+    account, account_value, conversation, entry, expiry, group, handshake, identity, key_package,
+    outbox, people, rewind, search, statement,
 };
 
 /// Where text and keys that a change set dropped can still be read once it is committed.
@@ -52,6 +52,9 @@ pub(crate) fn apply(connection: &Connection, write: &Write) -> Result<Residue> {
         Write::PutHidden(conversation, hidden) => {
             entry::put_hidden(connection, *conversation, hidden)?;
         }
+        Write::Reveal { conversation, from, to } => {
+            entry::reveal(connection, *conversation, *from, *to)?;
+        }
         Write::PutOutbox(row) => outbox::put(connection, row)?,
         Write::DeleteOutbox { position } => outbox::delete(connection, *position)?,
         Write::Index(hit) => search::index(connection, hit)?,
@@ -64,6 +67,10 @@ pub(crate) fn apply(connection: &Connection, write: &Write) -> Result<Residue> {
         Write::PutDeviceList(row) => identity::put_device_list(connection, row)?,
         Write::PutGroup(conversation, write) => {
             return group::put(connection, *conversation, write).map(Residue::if_dropped);
+        }
+        Write::PutHandshake(row) => handshake::put(connection, row)?,
+        Write::ForgetLostHandshakes(conversation) => {
+            handshake::forget_lost(connection, *conversation)?;
         }
         Write::PutKeyPackage(row) => key_package::put(connection, row)?,
         Write::DeleteKeyPackages(references) => {
@@ -99,6 +106,7 @@ fn wipe(connection: &Connection) -> Result<Residue> {
         "DELETE FROM device_list",
         "DELETE FROM sealed_group",
         "DELETE FROM group_tree",
+        "DELETE FROM handshake",
         "DELETE FROM key_package",
         "DELETE FROM account_value",
         "DELETE FROM erasable",

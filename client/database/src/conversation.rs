@@ -7,7 +7,7 @@ use tidings_model::{ConversationId, Cursor};
 use crate::columns::{Columns, stored_seq};
 use crate::erasable::{self, ErasableId};
 use crate::payload::overwrite_payloads;
-use crate::{group, search, statement};
+use crate::{group, handshake, search, statement};
 
 const MESSAGE: u8 = 1;
 const REPLY: u8 = 2;
@@ -68,6 +68,7 @@ pub(crate) fn put(connection: &Connection, row: &ConversationRow) -> Result<()> 
 pub(crate) fn delete(connection: &Connection, conversation: ConversationId) -> Result<()> {
     search::unindex_conversation(connection, conversation)?;
     group::delete(connection, conversation)?;
+    handshake::delete(connection, conversation)?;
     erasable::erase(connection, draft(connection, conversation)?)?;
     for sql in [
         overwrite_payloads!("conversation = ?1"),

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use rusqlite::{Connection, Result, TransactionBehavior};
 use tidings_client_core::database::{
-    AccountRow, ConversationRow, DeviceListRow, EntryRow, GroupRow, IdentityRow, KeyPackageRow,
-    MemberRow, OutboxRow, Profile, SearchHit, Span,
+    AccountRow, ConversationRow, DeviceListRow, EntryRow, GroupRow, HandshakeRow, IdentityRow,
+    KeyPackageRow, MemberRow, OutboxRow, Profile, SearchHit, Span,
 };
 use tidings_client_core::{ChangeSet, DatabaseError, Durability};
-use tidings_model::{AccountId, ConversationId, MessageId, Seq, Timestamp};
+use tidings_model::{AccountId, ConversationId, DeviceId, MessageId, Seq, Timestamp};
 use tidings_protocol_content::Reference;
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -17,8 +17,8 @@ use crate::error::told;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 use crate::native::synchronous;
 use crate::{
-    account, account_value, conversation, entry, expiry, group, identity, key_package, migrations,
-    outbox, people, search, settings,
+    account, account_value, conversation, entry, expiry, group, handshake, identity, key_package,
+    migrations, outbox, people, search, settings,
 };
 
 /// The database of one person on this device. It has its file for itself until it is dropped.
@@ -193,6 +193,28 @@ impl tidings_client_core::Database for Database {
         group::read(&self.connection, conversation).map_err(|error| self.told(&error))
     }
 
+    fn lost_handshakes(
+        &self,
+        conversation: ConversationId,
+        count: usize,
+    ) -> Result<Vec<HandshakeRow>, DatabaseError> {
+        handshake::lost(&self.connection, conversation, count).map_err(|error| self.told(&error))
+    }
+
+    fn lost_handshake(
+        &self,
+        conversation: ConversationId,
+        device: DeviceId,
+        message_id: MessageId,
+    ) -> Result<Option<HandshakeRow>, DatabaseError> {
+        handshake::lost_one(&self.connection, conversation, device, message_id)
+            .map_err(|error| self.told(&error))
+    }
+
+    fn conversations_ahead(&self) -> Result<Vec<ConversationId>, DatabaseError> {
+        handshake::conversations_ahead(&self.connection).map_err(|error| self.told(&error))
+    }
+
     fn key_packages(&self, references: &[Bytes]) -> Result<Vec<KeyPackageRow>, DatabaseError> {
         key_package::read(&self.connection, references).map_err(|error| self.told(&error))
     }
@@ -246,7 +268,7 @@ mod tests {
     use tidings_client_core::database::{Draft, EntryRole, GroupWrite, Sealing};
     use tidings_client_core::{Database as _, Write};
     use tidings_client_mls::{Secret, Slot};
-    use tidings_model::{Checksum, ConversationKind, Cursor, DeviceId, Entry, EntryKind, LogEpoch};
+    use tidings_model::{Checksum, ConversationKind, Cursor, Entry, EntryKind, LogEpoch};
 
     use super::*;
 

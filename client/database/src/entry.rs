@@ -152,6 +152,42 @@ pub(crate) fn put_hidden(
     Ok(())
 }
 
+/// Takes places out of the hidden spans. One that reaches past both ends becomes two.
+pub(crate) fn reveal(
+    connection: &Connection,
+    conversation: ConversationId,
+    from: Seq,
+    to: Seq,
+) -> Result<()> {
+    let (first, last) = (stored_seq(from), stored_seq(to));
+    let places = params![conversation.as_bytes(), first, last];
+    statement::change(
+        connection,
+        "INSERT OR REPLACE INTO hidden (conversation, from_seq, to_seq, reason)
+         SELECT conversation, ?3 + 1, to_seq, reason FROM hidden
+         WHERE conversation = ?1 AND from_seq < ?2 AND to_seq > ?3",
+        places,
+    )?;
+    statement::change(
+        connection,
+        "UPDATE hidden SET to_seq = ?2 - 1
+         WHERE conversation = ?1 AND from_seq < ?2 AND to_seq >= ?2",
+        params![conversation.as_bytes(), first],
+    )?;
+    statement::change(
+        connection,
+        "DELETE FROM hidden WHERE conversation = ?1 AND from_seq >= ?2 AND to_seq <= ?3",
+        places,
+    )?;
+    statement::change(
+        connection,
+        "UPDATE OR REPLACE hidden SET from_seq = ?3 + 1
+         WHERE conversation = ?1 AND from_seq BETWEEN ?2 AND ?3 AND to_seq > ?3",
+        places,
+    )?;
+    Ok(())
+}
+
 pub(crate) fn message(
     connection: &Connection,
     conversation: ConversationId,

@@ -24,6 +24,7 @@ mod erasable;
 mod error;
 mod expiry;
 mod group;
+mod handshake;
 mod identity;
 mod key_package;
 mod limits;

@@ -11,7 +11,7 @@ use tidings_protocol_content::Reference;
 
 use crate::columns::stored_seq;
 use crate::payload::overwrite_payloads;
-use crate::{search, statement};
+use crate::{handshake, search, statement};
 
 pub(crate) fn rewind(
     connection: &Connection,
@@ -47,6 +47,7 @@ pub(crate) fn rewind(
             next_detachment(connection, conversation)?
         ],
     )?;
+    handshake::lose(connection, conversation, after)?;
     cut(connection, conversation, after)
 }
 

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mls_rs::ExtensionList;
+use mls_rs::{ExtensionList, MlsMessage};
 use mls_rs::extension::recommended::LastResortKeyPackageExt;
 use mls_rs::mls_rs_codec::{MlsDecode, MlsEncode};
 use mls_rs_core::key_package::KeyPackageData;
 use tidings_model::Timestamp;
+use tidings_protocol_mls::DeviceIdentity;
 
 use crate::library::library_time;
 use crate::limits::KEY_PACKAGE_LIFETIME;
@@ -39,6 +40,15 @@ pub struct KeyPackage {
     pub kind: KeyPackageKind,
     /// When it stops being of use; an hour later its row may go.
     pub expires: Timestamp,
+}
+
+/// The device that a key package says it is of; `None` where it cannot be read. A server that hands out
+/// another device's package than was asked for is found out by this; whether the name is true is checked
+/// where the package is used.
+pub fn owner_of(key_package: &[u8]) -> Option<DeviceIdentity> {
+    let message = MlsMessage::from_bytes(key_package).ok()?;
+    let identity = message.as_key_package()?.signing_identity();
+    DeviceIdentity::from_bytes(identity.credential.as_basic()?.identifier())
 }
 
 impl Mls {

@@ -39,7 +39,7 @@ pub use commit::Intent;
 pub use error::{KeyPackageFault, MlsError};
 pub use group::{Group, Outgoing, Sealed, Step};
 pub use join::{Description, Invitation, Joined, Offer};
-pub use key_package::{KeyPackage, KeyPackageKind};
+pub use key_package::{KeyPackage, KeyPackageKind, owner_of};
 pub use mls::{Mls, PublicState, Suite};
 pub use restart::Restart;
 pub use rows::{Changes, GroupRows, Joiner, PendingCommit, Rejoin, Slot, Tree, Welcome};

@@ -65,6 +65,11 @@ enum Written {
     ContinueInOpen {
         conversation: String,
     },
+    RestartGroup {
+        conversation: String,
+        #[serde(default)]
+        leave_out: Vec<String>,
+    },
     Add {
         conversation: String,
         accounts: Vec<String>,
@@ -157,6 +162,35 @@ enum Written {
     SetDisplayName {
         display_name: String,
     },
+    SetReadReceipts {
+        sent: bool,
+    },
+    SetBackup {
+        kept: bool,
+    },
+    ShowLinkCode,
+    Link {
+        device: String,
+        code: String,
+    },
+    AnswerLink {
+        accepted: bool,
+    },
+    Recover {
+        key: String,
+    },
+    BeginAnew,
+    RecoveryKey,
+    ConfirmRecoveryKey {
+        key: String,
+    },
+    SafetyNumber {
+        account: String,
+    },
+    Verify {
+        account: String,
+        verified: bool,
+    },
 }
 
 impl WrittenReference {
@@ -206,6 +240,10 @@ impl Written {
             Self::ContinueInOpen { conversation } => {
                 Command::ContinueInOpen { conversation: parse(&conversation)? }
             }
+            Self::RestartGroup { conversation, leave_out } => Command::RestartGroup {
+                conversation: parse(&conversation)?,
+                leave_out: accounts(&leave_out)?,
+            },
             Self::Add { conversation, accounts: added } => {
                 return change(&conversation, Change::Add(accounts(&added)?));
             }
@@ -283,6 +321,21 @@ impl Written {
             Self::RevokeDevice { device } => Command::RevokeDevice { device: parse(&device)? },
             Self::SetPresence { hidden } => Command::SetPresence { hidden },
             Self::SetDisplayName { display_name } => Command::SetDisplayName { display_name },
+            Self::SetReadReceipts { sent } => Command::SetReadReceipts { sent },
+            Self::SetBackup { kept } => Command::SetBackup { kept },
+            Self::ShowLinkCode => Command::ShowLinkCode,
+            Self::Link { device, code } => {
+                Command::Link { device: parse(&device)?, code: parse(&code)? }
+            }
+            Self::AnswerLink { accepted } => Command::AnswerLink { accepted },
+            Self::Recover { key } => Command::Recover { key: parse(&key)? },
+            Self::BeginAnew => Command::BeginAnew,
+            Self::RecoveryKey => Command::RecoveryKey,
+            Self::ConfirmRecoveryKey { key } => Command::ConfirmRecoveryKey { key: parse(&key)? },
+            Self::SafetyNumber { account } => Command::SafetyNumber { account: parse(&account)? },
+            Self::Verify { account, verified } => {
+                Command::Verify { account: parse(&account)?, verified }
+            }
         })
     }
 }
@@ -351,6 +404,11 @@ mod tests {
             (r#"{"type":"fly"}"#, "unknown variant"),
             (r#"{"type":"send"}"#, "missing field"),
             (r#"{"type":"lookUp","userName":""}"#, "name"),
+            (r#"{"type":"recover","key":"abc"}"#, "72 letters"),
+            (
+                &format!(r#"{{"type":"link","device":"{CHOIR}","code":"abcd-efg"}}"#),
+                "26 characters",
+            ),
             (&format!(r#"{{"type":"leave","conversation":"{CHOIR}"}}"#), "26 characters"),
         ] {
             let error = read(json).expect_err(json);

@@ -5,11 +5,14 @@
 
 use serde_json::{Map, Value, json};
 use tidings_client_core::database::Profile;
+use tidings_client_core::database::{GroupPart, Sealing};
 use tidings_client_core::view::{
     Blocked, Composer, ComposerPurpose, ConversationSummary, DeliveryState, Diff, EventLine,
     MessageText, MessageView, Person, Preview, Quote, TimelineRow,
 };
-use tidings_client_core::{ConnectionState, Event, Notice, OfflineReason, Outcome, Presence};
+use tidings_client_core::{
+    ConnectionState, Event, GroupAct, Listing, Notice, OfflineReason, Outcome, Presence,
+};
 use tidings_model::event::Act;
 use tidings_model::{ConversationKind, HiddenReason, Role};
 use tidings_protocol_content::Reference;
@@ -41,6 +44,14 @@ pub(crate) fn write(event: &Event) -> String {
             "lastSeen": match presence {
                 Presence::Offline { last_seen } => last_seen.map(|time| time.as_millis()),
                 Presence::Online => None,
+            },
+        }),
+        Event::Listing(listing) => json!({
+            "type": "listing",
+            "listing": match listing {
+                Listing::Unknown => "unknown",
+                Listing::Listed => "listed",
+                Listing::Unlisted => "unlisted",
             },
         }),
         Event::Notice(notice) => json!({"type": "notice", "notice": write_notice(notice)}),
@@ -93,6 +104,7 @@ fn write_outcome(outcome: &Outcome) -> Value {
                     "createdAt": device.created_at.as_millis(),
                     "lastSeen": device.last_seen.as_millis(),
                     "thisDevice": device.this_device,
+                    "linked": device.is_listed,
                 })
             });
             json!({"type": "devices", "devices": devices.collect::<Vec<_>>()})
@@ -120,6 +132,21 @@ fn write_outcome(outcome: &Outcome) -> Value {
             });
             json!({"type": "members", "members": members.collect::<Vec<_>>()})
         }
+        Outcome::RecoveryKey(key) => json!({"type": "recoveryKey", "key": key.to_text()}),
+        Outcome::LinkCode { code, expires_at } => json!({
+            "type": "linkCode",
+            "code": code.to_string(),
+            "scan": code.to_scan(),
+            "expiresAt": expires_at.as_millis(),
+        }),
+        Outcome::LinkProved { device } => {
+            json!({"type": "linkProved", "device": device.to_string()})
+        }
+        Outcome::SafetyNumber { number, verified } => json!({
+            "type": "safetyNumber",
+            "groups": number.groups().collect::<Vec<_>>(),
+            "verified": verified,
+        }),
     }
 }
 
@@ -172,6 +199,7 @@ fn summary(summary: &ConversationSummary) -> Value {
     json!({
         "conversation": summary.conversation.to_string(),
         "kind": kind,
+        "sealing": sealing(summary.sealing),
         "title": summary.title,
         "role": summary.role.map(role),
         "memberCount": summary.member_count,
@@ -190,6 +218,17 @@ fn summary(summary: &ConversationSummary) -> Value {
         "typing": summary.typing.iter().map(person).collect::<Vec<_>>(),
         "draft": summary.draft,
     })
+}
+
+/// `open`, or where the keys of a sealed conversation are.
+fn sealing(sealing: Sealing) -> &'static str {
+    match sealing {
+        Sealing::Open => "open",
+        Sealing::Sealed { part: GroupPart::Outside } => "keysWaitedFor",
+        Sealing::Sealed { part: GroupPart::Inside } => "keysHere",
+        Sealing::Sealed { part: GroupPart::Lost } => "keysLost",
+        Sealing::Sealed { part: GroupPart::Removed } => "removed",
+    }
 }
 
 fn row(row: &TimelineRow) -> Value {
@@ -235,7 +274,30 @@ fn event_line(line: &EventLine) -> Value {
         "time": line.time.as_millis(),
         "actor": person(&line.actor),
         "act": line.act.as_ref().map(act),
+        "group": line.group.iter().map(group_act).collect::<Vec<_>>(),
     })
+}
+
+/// What happened to the group of a sealed conversation.
+fn group_act(act: &GroupAct<Person>) -> Value {
+    let all = |people: &[Person]| people.iter().map(person).collect::<Vec<_>>();
+    let of = |act: &str, member: &Person| json!({"type": act, "member": person(member)});
+    match act {
+        GroupAct::Added(members) => json!({"type": "added", "members": all(members)}),
+        GroupAct::Removed(members) => json!({"type": "removed", "members": all(members)}),
+        GroupAct::Left(member) => of("left", member),
+        GroupAct::RoleChanged(member, to) => {
+            json!({"type": "roleChanged", "member": person(member), "role": role(*to)})
+        }
+        GroupAct::DeviceAdded(member) => of("deviceAdded", member),
+        GroupAct::DeviceRemoved(member) => of("deviceRemoved", member),
+        GroupAct::DeviceReturned(member) => of("deviceReturned", member),
+        GroupAct::Renamed(name) => json!({"type": "renamed", "name": name}),
+        GroupAct::TopicChanged(topic) => json!({"type": "topicChanged", "topic": topic}),
+        GroupAct::PictureChanged => json!({"type": "pictureChanged"}),
+        GroupAct::Restarted => json!({"type": "restarted"}),
+        GroupAct::IdentityChanged(member) => of("identityChanged", member),
+    }
 }
 
 fn act(act: &Act) -> Value {
@@ -296,6 +358,53 @@ fn write_notice(notice: &Notice) -> Value {
         Notice::DeviceRevoked { name } => json!({"type": "deviceRevoked", "name": name}),
         Notice::OutboxHeld { reason } => json!({"type": "outboxHeld", "reason": reason}),
         Notice::OutboxReleased => json!({"type": "outboxReleased"}),
+        Notice::DeviceListRefused { account, reason } => json!({
+            "type": "deviceListRefused",
+            "account": account.to_string(),
+            "reason": reason,
+        }),
+        Notice::IdentityChanged { account } => {
+            json!({"type": "identityChanged", "account": account.to_string()})
+        }
+        Notice::DeviceLinked { device } => {
+            json!({"type": "deviceLinked", "device": device.to_string()})
+        }
+        Notice::LinkOffered { by } => json!({"type": "linkOffered", "by": by.to_string()}),
+        Notice::LinkEnded { device, completed } => json!({
+            "type": "linkEnded",
+            "device": device.to_string(),
+            "completed": completed,
+        }),
+        Notice::LinkFailed { reason } => json!({"type": "linkFailed", "reason": reason}),
+        Notice::HistoryComes { from, done, total, waits } => json!({
+            "type": "historyComes",
+            "from": from.to_string(),
+            "done": done,
+            "total": total,
+            "waits": waits,
+        }),
+        Notice::HistoryEnded { from, completed } => json!({
+            "type": "historyEnded",
+            "from": from.to_string(),
+            "completed": completed,
+        }),
+        Notice::BackupComes { left } => json!({"type": "backupComes", "left": left}),
+        Notice::BackupRead => json!({"type": "backupRead"}),
+        Notice::BackupFull => json!({"type": "backupFull"}),
+        Notice::RemovedFromDeviceList => json!({"type": "removedFromDeviceList"}),
+        Notice::NotAdded { conversation, accounts } => json!({
+            "type": "notAdded",
+            "conversation": conversation.to_string(),
+            "accounts": accounts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
+        Notice::KeysLost { conversation } => {
+            json!({"type": "keysLost", "conversation": conversation.to_string()})
+        }
+        Notice::RestartRefused { conversation, reason } => json!({
+            "type": "restartRefused",
+            "conversation": conversation.to_string(),
+            "reason": reason,
+        }),
         Notice::ProtocolViolation(what) => json!({"type": "protocolViolation", "message": what}),
         Notice::DatabaseFailed(error) => {
             json!({"type": "databaseFailed", "message": error.to_string()})
@@ -411,6 +520,42 @@ mod tests {
         check(
             Event::Connection(ConnectionState::Syncing { missing: 12 }),
             json!({"type": "connection", "state": {"type": "syncing", "missing": 12}}),
+        );
+    }
+    #[test]
+    fn safety_number_is_twelve_groups_to_draw() {
+        use tidings_model::{AccountId, DeviceId, Timestamp};
+        use tidings_protocol_mls::{DeviceList, SafetyNumber, SecretKey};
+
+        let list = |seed| {
+            let key = SecretKey::from_seed(&[seed; 32]);
+            let (account, device) =
+                (AccountId::from_bytes([seed; 16]), DeviceId::from_bytes([seed; 16]));
+            DeviceList::found(account, device, &key, key.public(), Timestamp::from_millis(0))
+        };
+        let number = SafetyNumber::between(&list(1), &list(2));
+        let outcome = write_outcome(&Outcome::SafetyNumber { number, verified: false });
+        let groups = outcome["groups"].as_array().expect("a list");
+        assert!(
+            groups.len() == 12 && groups.iter().all(|group| group.as_str().unwrap().len() == 5)
+        );
+    }
+
+    #[test]
+    fn commit_tells_each_of_its_acts() {
+        let anna =
+            Person { account: tidings_model::AccountId::from_bytes([1; 16]), name: "Anna".into() };
+        let line = EventLine {
+            seq: Seq::FIRST,
+            time: tidings_model::Timestamp::from_millis(0),
+            actor: anna.clone(),
+            act: None,
+            group: vec![GroupAct::DeviceAdded(anna.clone()), GroupAct::Restarted],
+        };
+        let group = &event_line(&line)["group"];
+        assert_eq!(
+            *group,
+            json!([{"type": "deviceAdded", "member": person(&anna)}, {"type": "restarted"}])
         );
     }
 }

@@ -185,7 +185,12 @@ impl Login {
             | Body::AcknowledgeInbox(_)
             | Body::SendToDevice(_)
             | Body::PutAccountValue(_)
-            | Body::FetchAccountValues(_) => Ok(Step::Close(Close::UNAUTHENTICATED)),
+            | Body::PutBackupChunk(_)
+            | Body::FetchBackupChunk(_)
+            | Body::DropBackup(_)
+            | Body::FetchAccountValues(_)
+            | Body::OfferAgain(_)
+            | Body::OfferDeviceList(_) => Ok(Step::Close(Close::UNAUTHENTICATED)),
         }
     }
 

@@ -72,7 +72,9 @@ pub(crate) fn verdict(refusal: &Refusal) -> Verdict {
         | Refusal::TooManyKeyPackages { .. }
         | Refusal::ClaimsExhausted { .. }
         | Refusal::InboxFull { .. }
-        | Refusal::AccountLogFull { .. } => Verdict::Refuse(refusal.into()),
+        | Refusal::AccountLogFull { .. }
+        | Refusal::LogHealing { .. }
+        | Refusal::BackupFull { .. } => Verdict::Refuse(refusal.into()),
     }
 }
 

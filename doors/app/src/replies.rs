@@ -75,6 +75,8 @@ pub(crate) fn answer(
         Reply::Inbox(page) => Body::InboxItems(sealed::inbox(page)),
         Reply::AccountValuePut(seq) => Body::AccountValuePut(wire::AccountValuePut { seq }),
         Reply::AccountValues(page) => Body::AccountValues(sealed::account_values(page)),
+        Reply::BackupChunkPut(number) => Body::BackupChunkPut(wire::BackupChunkPut { number }),
+        Reply::BackupChunk(chunk) => Body::BackupChunk(sealed::backup_chunk(chunk)),
         Reply::Verifier(_) | Reply::SignedIn { .. } | Reply::Resumed(_) => return None,
     })
 }

@@ -75,6 +75,8 @@ pub(crate) fn live_request(_: &Authenticated, body: Option<Body>) -> Result<Requ
         Body::FetchGroup(fetch) => {
             Ok(Request::FetchGroup { conversation: id("conversation", &fetch.conversation)? })
         }
+        Body::OfferAgain(offer) => sealed::offer_again(offer),
+        Body::OfferDeviceList(offer) => sealed::offer_device_list(offer),
         Body::PublishDeviceList(publish) => sealed::publish_device_list(publish),
         Body::FetchDeviceLists(fetch) => sealed::fetch_device_lists(&fetch),
         Body::PublishKeyPackages(publish) => sealed::publish_key_packages(publish),
@@ -90,6 +92,11 @@ pub(crate) fn live_request(_: &Authenticated, body: Option<Body>) -> Result<Requ
         Body::FetchAccountValues(fetch) => {
             Ok(Request::FetchAccountValues { after: sealed::place_in_list("after", fetch.after)? })
         }
+        Body::PutBackupChunk(put) => sealed::put_backup_chunk(put),
+        Body::FetchBackupChunk(fetch) => {
+            Ok(Request::FetchBackupChunk { before: (fetch.before != 0).then_some(fetch.before) })
+        }
+        Body::DropBackup(_) => Ok(Request::DropBackup),
         Body::Hello(_) => Err(field("hello", "was said already on this connection")),
         Body::SignUp(_) => Err(field("sign_up", LIVE_ALREADY)),
         Body::SignInStart(_) => Err(field("sign_in_start", LIVE_ALREADY)),

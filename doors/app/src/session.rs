@@ -515,7 +515,8 @@ fn answer_bytes(request: &Request) -> usize {
         | Request::FetchDeviceLists(_)
         | Request::ClaimKeyPackages { .. }
         | Request::FetchInbox { .. }
-        | Request::FetchAccountValues { .. } => LARGE_ANSWER_BYTES,
+        | Request::FetchAccountValues { .. }
+        | Request::FetchBackupChunk { .. } => LARGE_ANSWER_BYTES,
         _ => SMALL_ANSWER_BYTES,
     }
 }

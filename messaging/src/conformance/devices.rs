@@ -9,7 +9,7 @@ use super::scene::{
 };
 use crate::store::{
     AccountOperation, AccountValue, Answer, Applied, ClaimedKeyPackage, DeviceApplied,
-    DeviceOperation, DeviceQuery, Effect, ListPart, Operation, Outcome,
+    DeviceOperation, DeviceQuery, Effect, ListPart, LogOperation, Operation, Outcome,
 };
 
 /// A second device of Kofi's.
@@ -312,6 +312,21 @@ pub(super) fn replaced_stock_is_gone_with_its_last_resort<F: Fixture>() {
     assert_eq!(gone, ["package p3", "package p4", "package p5"]);
     assert_eq!(scene.apply(publish_last_resort(true, Some("last two"))), stock(0));
     assert_eq!(claimed(&mut scene, claim(5, &[KOFI], 0)).0, ["last two"]);
+}
+
+pub(super) fn stock_is_void_after_all_epochs_were_renewed<F: Fixture>() {
+    let mut scene = Scene::<F>::with_people();
+    let phone = device_of(KOFI);
+    scene.must(publish(phone, &["p1", "p2"], 9));
+    scene.must(publish_last_resort(false, Some("last one")));
+    let first = claimed(&mut scene, claim(1, &[KOFI], 0)).0;
+    let renew = LogOperation::RenewAllEpochs { entropy: [7; 32], now: time(NOON) };
+    scene.must(Operation::Log(renew));
+    assert_eq!(claimed(&mut scene, claim(2, &[KOFI], 0)).0, ["last one"]);
+    // What was there does not come again; a claim that was answered is answered as it was.
+    assert_eq!(scene.apply(publish(phone, &["p2", "p3"], 9)), stock(1));
+    assert_eq!(claimed(&mut scene, claim(3, &[KOFI], 0)).0, ["package p3"]);
+    assert_eq!(claimed(&mut scene, claim(1, &[KOFI], 0)).0, first);
 }
 
 pub(super) fn repeated_claim_gets_the_same_for_a_day<F: Fixture>() {

@@ -38,6 +38,18 @@ impl ModelStore {
         }
     }
 
+    /// Takes a copy of all that the store holds now, as a backup is one.
+    #[must_use]
+    pub fn back_up(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
+    }
+
+    /// Puts a backup in the place of what the store holds, for all that share it.
+    pub fn restore(&self, backup: &Self) {
+        let state = backup.lock().clone();
+        *self.lock() = state;
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,7 +68,7 @@ impl Reader for ModelStore {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     accounts: Vec<Account>,
     devices: Vec<Device>,
@@ -68,7 +80,7 @@ struct State {
     entries_ever: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Account {
     record: AccountRecord,
     conversations: Vec<ConversationId>,
@@ -77,9 +89,10 @@ struct Account {
     /// Devices that were taken out of the list.
     unlisted: BTreeSet<DeviceId>,
     log: device::AccountLog,
+    backup: device::Backup,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Device {
     record: DeviceRecord,
     counter: u64,
@@ -87,7 +100,7 @@ struct Device {
     inbox: device::Inbox,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Invite {
     invite: InviteHash,
     by: Option<AccountId>,
@@ -96,7 +109,7 @@ struct Invite {
     used: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Conversation {
     /// `member_count` is counted when it is asked for.
     record: ConversationRecord,
@@ -111,7 +124,7 @@ struct Conversation {
     group: Option<group::Group>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stored {
     entry: Entry,
     asked: Checksum,
@@ -119,7 +132,7 @@ struct Stored {
     damaged: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Member {
     account: AccountId,
     role: Option<Role>,
@@ -129,7 +142,8 @@ struct Member {
 }
 
 impl Conversation {
-    fn note_renewal(&mut self, since: Seq) {
+    fn note_renewal(&mut self, since: Seq, now: Timestamp) {
+        self.record.renewed_at = Some(now);
         let common = since.min(self.record.head);
         let before = self.has_former_epoch.then_some(self.record.epoch_since);
         self.record.epoch_since = before.map_or(common, |before| before.min(common));

@@ -252,8 +252,12 @@ impl World {
                 conversation,
                 epoch: epoch(self.random.below(1_000) + 1),
                 since: seq(self.random.below(40)),
+                now: time(self.now),
             },
-            8 => LogOperation::RenewAllEpochs { entropy: [self.random.one_of(9); 32] },
+            8 => LogOperation::RenewAllEpochs {
+                entropy: [self.random.one_of(9); 32],
+                now: time(self.now),
+            },
             9..=10 => LogOperation::Expire {
                 now: time(self.now),
                 entries_max: self.random.below(4) as usize,
@@ -385,6 +389,7 @@ mod tests {
             }
             Ok(Applied::Device(DeviceApplied::Value { fresh: true, .. })) => "value put",
             Ok(Applied::Device(DeviceApplied::Value { fresh: false, .. })) => "value known",
+            Ok(Applied::Device(DeviceApplied::BackupChunk(_))) => "chunk kept",
             Ok(Applied::Retained { next: None }) => "retained",
             Ok(Applied::Retained { next: Some(_) }) => "retained in part",
             Err(Rejection::RosterChanged) => "roster changed",
@@ -406,6 +411,7 @@ mod tests {
         }
         let expected = [
             "ACCOUNT_LOG_FULL",
+            "BACKUP_FULL",
             "COMMIT_REQUIRED",
             "DEVICE_LIST_CONFLICT",
             "EPOCH_CONFLICT",
@@ -424,6 +430,7 @@ mod tests {
             "USER_NAME_TAKEN",
             "WRONG_SEALING",
             "appended",
+            "chunk kept",
             "claim repeated",
             "claimed",
             "delivered",

@@ -262,11 +262,13 @@ pub(super) fn renewed_epoch_keeps_the_entries<F: Fixture>() {
             conversation: GROUP,
             epoch: epoch(number),
             since: seq(since),
+            now: time(5_000 + number as i64),
         })
     };
     assert_eq!(scene.must(renew(99, 1)), Applied::Renewed(1));
     let record = scene.roster(GROUP).conversation;
     assert_eq!((record.epoch, record.epoch_since, record.head), (epoch(99), seq(1), seq(2)));
+    assert_eq!(record.renewed_at, Some(time(5_099)));
     assert_eq!(scene.page(GROUP, 0).expect("a page").epoch, epoch(99));
     assert_eq!(scene.seqs(GROUP), [1, 2]);
     let retry = appended(scene.apply(append(GROUP, entry(ANNA, 1, b"hi"))));
@@ -283,6 +285,7 @@ pub(super) fn renewed_epoch_keeps_the_entries<F: Fixture>() {
         conversation: conversation(50),
         epoch: epoch(1),
         since: Seq::ZERO,
+        now: time(5_000),
     };
     assert_eq!(scene.must(Operation::Log(missing)), Applied::Renewed(0));
 }
@@ -293,12 +296,15 @@ pub(super) fn all_epochs_are_renewed_with_their_heads<F: Fixture>() {
     scene.must(create(other, ConversationKind::Group, 201, &[(KOFI, Role::Owner)]));
     scene.must(append(GROUP, entry(ANNA, 1, b"hi")));
     let entropy = [0x5a; 32];
-    let renewed = scene.must(Operation::Log(LogOperation::RenewAllEpochs { entropy }));
+    assert_eq!(scene.roster(GROUP).conversation.renewed_at, None);
+    let now = time(5_000);
+    let renewed = scene.must(Operation::Log(LogOperation::RenewAllEpochs { entropy, now }));
     assert_eq!(renewed, Applied::Renewed(2));
     for (conversation, head) in [(GROUP, 2), (other, 1)] {
         let record = scene.roster(conversation).conversation;
         assert_eq!(record.epoch, LogEpoch::derived(&entropy, conversation));
         assert_eq!(record.epoch_since, seq(head));
+        assert_eq!(record.renewed_at, Some(now));
     }
     let next = appended(scene.apply(append(GROUP, entry(ANNA, 2, b"on"))));
     assert_eq!(next.position.epoch, LogEpoch::derived(&entropy, GROUP));

@@ -82,6 +82,11 @@ impl Core {
         if !self.may_send(now, asker) {
             return;
         }
+        if message.sealed_in.is_some()
+            && let Err(refusal) = self.check_head_start(now, message.conversation)
+        {
+            return self.reply(asker.origin, Err(refusal));
+        }
         let entry = NewEntry {
             account: asker.account,
             device: asker.device,
@@ -135,7 +140,18 @@ impl Core {
                 self.reply(origin, Ok(Reply::Done));
                 self.tell_erased(conversation, seq);
             }
-            (step, outcome) => self.reply(step.origin(), Err(refusal_of(outcome))),
+            (step, outcome) => {
+                let refusal = refusal_of(outcome);
+                // A member whose message came too late is the very one that the pace waits for.
+                if let (
+                    AppendStep::Send { origin, conversation, .. },
+                    Refusal::EpochConflict { .. },
+                ) = (&step, &refusal)
+                {
+                    self.note_sender(now, origin.session, *conversation);
+                }
+                self.reply(step.origin(), Err(refusal));
+            }
         }
     }
 

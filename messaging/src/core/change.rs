@@ -371,6 +371,7 @@ mod tests {
                 name: "Choir".into(),
                 epoch: LogEpoch::from_entropy([1; 8]),
                 epoch_since: Seq::ZERO,
+                renewed_at: None,
                 head: Seq::new(10).expect("a small number"),
                 head_time: Timestamp::default(),
                 head_checksum: Checksum(0),

@@ -1,4 +1,4 @@
-//! Inboxes and account logs: what the devices of an account tell each other through the server, and what
+//! Inboxes, account logs and recovery backups: what the devices of an account tell each other through the server, and what
 //! others' Commits tell a device. What devices publish about themselves is in `published`.
 
 use bytes::Bytes;
@@ -8,8 +8,9 @@ use super::append::refusal_of;
 use super::published::PublishedStep;
 use super::{Asker, Core, Effect, Origin, Then};
 use crate::limits::{
-    ACCOUNT_KEY_BYTES_MAX, ACCOUNT_KEYS_MAX, ACCOUNT_VALUE_BYTES_MAX, DEVICE_MESSAGE_BYTES_MAX,
-    ENTRIES_PER_PAGE_MAX, INBOX_ITEMS_MAX, PAGE_BYTES_MAX,
+    ACCOUNT_KEY_BYTES_MAX, ACCOUNT_KEYS_MAX, ACCOUNT_VALUE_BYTES_MAX, BACKUP_BYTES_MAX,
+    BACKUP_CHUNK_BYTES_MAX, DEVICE_MESSAGE_BYTES_MAX, ENTRIES_PER_PAGE_MAX, INBOX_ITEMS_MAX,
+    PAGE_BYTES_MAX,
 };
 use crate::request::{Event, Reply, Request};
 use crate::store::{
@@ -21,23 +22,26 @@ use crate::store::{
 pub(super) enum DeviceStep {
     /// Of what devices publish.
     Published(PublishedStep),
-    /// An inbox or an account log is read.
+    /// An inbox, an account log or a recovery backup is read.
     Read { origin: Origin },
-    /// Items of an inbox are dropped.
+    /// Items of an inbox, or a recovery backup, are dropped.
     Acknowledge { origin: Origin },
     /// A message is put into an inbox.
     Send { origin: Origin, to: DeviceId },
     /// A value is put into the account log.
     Put { asker: Asker },
+    /// A chunk is added to the recovery backup.
+    Back { origin: Origin },
 }
 
 impl DeviceStep {
     pub(super) fn origin(&self) -> Origin {
         match self {
             Self::Published(step) => step.origin(),
-            Self::Read { origin } | Self::Acknowledge { origin } | Self::Send { origin, .. } => {
-                *origin
-            }
+            Self::Read { origin }
+            | Self::Acknowledge { origin }
+            | Self::Send { origin, .. }
+            | Self::Back { origin } => *origin,
             Self::Put { asker } => asker.origin,
         }
     }
@@ -47,7 +51,10 @@ impl Core {
     pub(super) fn handle_device_request(&mut self, now: Now, asker: Asker, body: Request) {
         match body {
             Request::PublishDeviceList { from, entries, begins_anew } => {
-                self.publish_device_list(now, asker, from, entries, begins_anew);
+                self.publish_device_list(now, asker, asker.account, from, entries, begins_anew);
+            }
+            Request::OfferDeviceList { account, from, entries } => {
+                self.publish_device_list(now, asker, account, from, entries, false);
             }
             Request::FetchDeviceLists(known) => self.fetch_device_lists(asker, known),
             Request::PublishKeyPackages { packages, last_resort, replace } => {
@@ -68,6 +75,17 @@ impl Core {
                 self.put_account_value(now, asker, key, value);
             }
             Request::FetchAccountValues { after } => self.fetch_account_values(asker, after),
+            Request::PutBackupChunk { chunk, sealed } => {
+                self.put_backup_chunk(now, asker, chunk, sealed);
+            }
+            Request::FetchBackupChunk { before } => {
+                let query = DeviceQuery::BackupChunk { account: asker.account, before };
+                self.read_device(query, DeviceStep::Read { origin: asker.origin });
+            }
+            Request::DropBackup => {
+                let operation = DeviceOperation::DropBackup { account: asker.account };
+                self.apply_device(operation, 0, DeviceStep::Acknowledge { origin: asker.origin });
+            }
             _ => self.reply(asker.origin, Err(Refusal::UnknownRequest)),
         }
     }
@@ -143,6 +161,20 @@ impl Core {
         self.read_device(query, DeviceStep::Read { origin: asker.origin });
     }
 
+    fn put_backup_chunk(&mut self, now: Now, asker: Asker, chunk: MessageId, sealed: Bytes) {
+        if sealed.len() > BACKUP_CHUNK_BYTES_MAX {
+            let refusal = Refusal::PayloadTooLarge { max: BACKUP_CHUNK_BYTES_MAX as u64 };
+            return self.reply(asker.origin, Err(refusal));
+        }
+        if !self.may_send(now, asker) {
+            return;
+        }
+        let (account, bytes) = (asker.account, sealed.len());
+        let bytes_max = BACKUP_BYTES_MAX;
+        let operation = DeviceOperation::PutBackupChunk { account, chunk, sealed, bytes_max };
+        self.apply_device(operation, bytes, DeviceStep::Back { origin: asker.origin });
+    }
+
     pub(super) fn apply_device(
         &mut self,
         operation: DeviceOperation,
@@ -180,6 +212,10 @@ impl Core {
                     self.tell_account_log(asker, seq);
                 }
             }
+            (
+                DeviceStep::Back { origin },
+                Ok(Applied::Device(DeviceApplied::BackupChunk(number))),
+            ) => self.reply(origin, Ok(Reply::BackupChunkPut(number))),
             (step, outcome) => self.reply(step.origin(), Err(refusal_of(outcome))),
         }
     }
@@ -192,6 +228,9 @@ impl Core {
             }
             (DeviceStep::Read { origin }, Answer::AccountValues(page)) => {
                 self.reply(origin, Ok(Reply::AccountValues(page)));
+            }
+            (DeviceStep::Read { origin }, Answer::BackupChunk(chunk)) => {
+                self.reply(origin, Ok(Reply::BackupChunk(chunk)));
             }
             (step, _) => self.reply(step.origin(), Err(Refusal::Unavailable)),
         }

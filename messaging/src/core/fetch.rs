@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tidings_model::{
     AccountId, Checksum, ConversationId, Hidden, HiddenReason, LogEpoch, Now, Refusal, Seq,
+    Timestamp,
 };
 
 use super::append::refusal_of;
@@ -34,7 +35,13 @@ pub(super) enum FetchStep {
         epoch: LogEpoch,
     },
     /// The log gets a new epoch, because a cursor did not fit.
-    Renew { conversation: ConversationId, epoch: LogEpoch, since: Seq, origin: Option<Origin> },
+    Renew {
+        conversation: ConversationId,
+        epoch: LogEpoch,
+        since: Seq,
+        now: Timestamp,
+        origin: Option<Origin>,
+    },
 }
 
 impl FetchStep {
@@ -192,16 +199,19 @@ impl Core {
         // A resume may renew several logs: the ticket keeps their epochs apart.
         let number = u64::from_le_bytes(bytes).wrapping_add(self.last_ticket);
         let epoch = LogEpoch::from_entropy(number.to_le_bytes());
-        let operation = LogOperation::RenewEpoch { conversation, epoch, since };
-        let step = FetchStep::Renew { conversation, epoch, since, origin };
+        let now = now.wall;
+        let operation = LogOperation::RenewEpoch { conversation, epoch, since, now };
+        let step = FetchStep::Renew { conversation, epoch, since, now, origin };
         self.apply(Operation::Log(operation), 0, Then::Fetch(step));
     }
 
     pub(super) fn fetch_applied(&mut self, step: FetchStep, outcome: Outcome) {
-        let FetchStep::Renew { conversation: key, epoch, since, origin } = step else { return };
+        let FetchStep::Renew { conversation: key, epoch, since, now, origin } = step else {
+            return;
+        };
         let renewed = matches!(outcome, Ok(Applied::Renewed(_)));
         if renewed {
-            self.note_renewed(key, epoch, since);
+            self.note_renewed(key, epoch, since, now);
         }
         if let Some(origin) = origin {
             let refusal = match renewed {
@@ -212,13 +222,14 @@ impl Core {
         }
     }
 
-    fn note_renewed(&mut self, key: ConversationId, epoch: LogEpoch, since: Seq) {
+    fn note_renewed(&mut self, key: ConversationId, epoch: LogEpoch, since: Seq, now: Timestamp) {
         for load in self.loads.values_mut() {
             load.note_change(key);
         }
         let Some(conversation) = self.memory.conversations.get_mut(&key) else { return };
         conversation.record.epoch = epoch;
         conversation.record.epoch_since = since;
+        conversation.record.renewed_at = Some(now);
         let readers: Vec<AccountId> = conversation.readers.iter().copied().collect();
         for reader in readers {
             self.tell_state(reader, key);

@@ -46,18 +46,22 @@ pub(super) enum HandshakeStep {
 /// A handshake on its way.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    asker: Asker,
-    conversation: ConversationId,
-    entry: NewEntry,
-    act: Act,
+    pub(super) asker: Asker,
+    pub(super) conversation: ConversationId,
+    pub(super) entry: NewEntry,
+    pub(super) act: Act,
 }
 
 /// What it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Commit { made_in: GroupEpoch },
+pub(super) enum Act {
+    Commit {
+        made_in: GroupEpoch,
+    },
     Leave,
     Restart,
+    /// It was in the log before, and is given back.
+    Replay,
 }
 
 impl HandshakeStep {
@@ -87,7 +91,9 @@ impl Core {
         }
         let entry = new_entry(now, asker, message_id, EntryKind::Commit, commit.clone());
         let handshake = Handshake { asker, conversation, entry, act: Act::Commit { made_in } };
-        if let Err(refusal) = self.check_commit(now, &handshake, Urgency::Removal) {
+        let checked = self.check_head_start(now, conversation);
+        let checked = checked.and_then(|()| self.check_commit(now, &handshake, Urgency::Removal));
+        if let Err(refusal) = checked {
             return self.refuse_unless_known(handshake, refusal);
         }
         let bytes = commit.len() + group_info.len() + welcome.len();
@@ -121,6 +127,9 @@ impl Core {
         }
         let entry = new_entry(now, asker, message_id, EntryKind::Leave, payload.clone());
         let handshake = Handshake { asker, conversation, entry, act: Act::Leave };
+        if let Err(refusal) = self.check_head_start(now, conversation) {
+            return self.refuse_unless_known(handshake, refusal);
+        }
         let bytes = payload.len();
         let sender = (asker.account, asker.device);
         let judge = Judge::Leave { conversation, sender, payload };
@@ -145,6 +154,9 @@ impl Core {
         let payload = group.group_info.clone();
         let entry = new_entry(now, asker, message_id, EntryKind::Commit, payload);
         let handshake = Handshake { asker, conversation, entry, act: Act::Restart };
+        if let Err(refusal) = self.check_head_start(now, conversation) {
+            return self.refuse_unless_known(handshake, refusal);
+        }
         let state = self.memory.conversations.get(&conversation);
         let since = state.and_then(|of| of.restarted_at).map(|at| now.monotonic.since(at));
         if let Some(since) = since.filter(|since| *since < RESTART_INTERVAL) {
@@ -240,7 +252,7 @@ impl Core {
     }
 
     /// Refuses, unless the handshake is in the log already.
-    fn refuse_unless_known(&mut self, handshake: Handshake, refusal: Refusal) {
+    pub(super) fn refuse_unless_known(&mut self, handshake: Handshake, refusal: Refusal) {
         let append = Append {
             conversation: handshake.conversation,
             entry: handshake.entry.clone(),
@@ -291,6 +303,10 @@ impl Core {
                 };
                 self.refuse_handshake(now, &handshake, refusal);
             }
+            // The store has asked whether its author is a member still.
+            (HandshakeStep::Refuse(handshake, refusal), _) if handshake.act == Act::Replay => {
+                self.refuse_handshake(now, &handshake, refusal);
+            }
             (HandshakeStep::Refuse(handshake, _), outcome) => {
                 self.refuse_handshake(now, &handshake, refusal_of(outcome));
             }
@@ -310,6 +326,12 @@ impl Core {
 
     pub(super) fn handshake_answered(&mut self, step: HandshakeStep, answer: Answer) {
         match (step, answer) {
+            // What a log got back comes without the GroupInfo until the last of it.
+            (HandshakeStep::Group { origin, .. }, Answer::Group(Some(answer)))
+                if answer.group.group_info.is_empty() =>
+            {
+                self.reply(origin, Err(Refusal::Unavailable));
+            }
             (HandshakeStep::Group { origin, conversation }, Answer::Group(Some(answer))) => {
                 self.reply(origin, Ok(Reply::Group { conversation, answer }));
             }
@@ -335,7 +357,7 @@ impl Core {
                 state.pace.note_accepted(now.monotonic, asker.device, Urgency::Routine);
                 state.restarted_at = Some(now.monotonic);
             }
-            Act::Leave => {}
+            Act::Leave | Act::Replay => {}
         }
     }
 
@@ -360,7 +382,7 @@ impl Core {
     }
 }
 
-fn new_entry(
+pub(super) fn new_entry(
     now: Now,
     asker: Asker,
     message_id: MessageId,

@@ -19,11 +19,17 @@ use crate::store::{
 #[derive(Debug)]
 pub(super) enum PublishedStep {
     /// Entries of a device list are judged.
-    JudgeList { asker: Asker, from: u32, entries: Vec<Bytes>, begins_anew: bool },
+    JudgeList {
+        asker: Asker,
+        account: AccountId,
+        from: u32,
+        entries: Vec<Bytes>,
+        begins_anew: bool,
+    },
     /// The names of those who leave the list are looked up, before they are revoked with it.
-    Names { asker: Asker, operation: DeviceOperation, revoked: Vec<DeviceId> },
+    Names { asker: Asker, account: AccountId, operation: DeviceOperation, revoked: Vec<DeviceId> },
     /// Entries are appended to a device list.
-    AppendList { asker: Asker, revoked: Vec<(DeviceId, String)> },
+    AppendList { asker: Asker, account: AccountId, revoked: Vec<(DeviceId, String)> },
     /// Whom the asker has met is looked up: their lists are free of charge.
     Met { asker: Asker, known: Vec<(AccountId, u32, u32)> },
     /// Device lists are read.
@@ -57,10 +63,12 @@ impl From<PublishedStep> for Then {
 }
 
 impl Core {
+    /// `account` is the asker's own, or that of somebody whose list the server has lost a part of.
     pub(super) fn publish_device_list(
         &mut self,
         now: Now,
         asker: Asker,
+        account: AccountId,
         from: u32,
         entries: Vec<Bytes>,
         begins_anew: bool,
@@ -74,9 +82,8 @@ impl Core {
             return;
         }
         let bytes = entries.iter().map(Bytes::len).sum();
-        let account = asker.account;
         let judge = Judge::DeviceList { account, from, entries: entries.clone(), begins_anew };
-        let step = PublishedStep::JudgeList { asker, from, entries, begins_anew };
+        let step = PublishedStep::JudgeList { asker, account, from, entries, begins_anew };
         self.judge(judge, bytes, step.into());
     }
 
@@ -185,10 +192,9 @@ impl Core {
     pub(super) fn published_judged(&mut self, now: Now, step: PublishedStep, judged: Judged) {
         match (step, judged) {
             (
-                PublishedStep::JudgeList { asker, from, entries, begins_anew },
+                PublishedStep::JudgeList { asker, account, from, entries, begins_anew },
                 Judged::Listed { expected, revoked, .. },
             ) => {
-                let account = asker.account;
                 let operation = DeviceOperation::AppendDeviceList {
                     account,
                     from,
@@ -199,9 +205,9 @@ impl Core {
                     now: now.wall,
                 };
                 if revoked.is_empty() {
-                    return self.append_list(asker, operation, Vec::new());
+                    return self.append_list(asker, account, operation, Vec::new());
                 }
-                let step = PublishedStep::Names { asker, operation, revoked };
+                let step = PublishedStep::Names { asker, account, operation, revoked };
                 self.read(Query::Account(AccountQuery::Devices(account)), step.into());
             }
             (
@@ -227,19 +233,23 @@ impl Core {
     fn append_list(
         &mut self,
         asker: Asker,
+        account: AccountId,
         operation: DeviceOperation,
         revoked: Vec<(DeviceId, String)>,
     ) {
-        let step = DeviceStep::Published(PublishedStep::AppendList { asker, revoked });
+        let step = DeviceStep::Published(PublishedStep::AppendList { asker, account, revoked });
         self.apply_device(operation, 0, step);
     }
 
     pub(super) fn published_answered(&mut self, now: Now, step: PublishedStep, answer: Answer) {
         match (step, answer) {
-            (PublishedStep::Names { asker, operation, revoked }, Answer::Devices(devices)) => {
+            (
+                PublishedStep::Names { asker, account, operation, revoked },
+                Answer::Devices(devices),
+            ) => {
                 let gone = devices.into_iter().filter(|of| revoked.contains(&of.device));
                 let gone = gone.map(|of| (of.device, of.name)).collect();
-                self.append_list(asker, operation, gone);
+                self.append_list(asker, account, operation, gone);
             }
             (PublishedStep::Met { asker, known }, Answer::Met(met)) => {
                 self.read_lists_of_met(now, asker, known, &met);
@@ -259,14 +269,14 @@ impl Core {
     ) {
         match (step, applied) {
             (
-                PublishedStep::AppendList { asker, revoked },
+                PublishedStep::AppendList { asker, account, revoked },
                 DeviceApplied::Listed { identity, entries, grown },
             ) => {
                 self.reply(asker.origin, Ok(Reply::Done));
                 if grown {
-                    self.tell_list(asker.account, identity, entries);
+                    self.tell_list(account, identity, entries);
                     for (device, name) in revoked {
-                        self.note_revoked(now, asker.account, device, name);
+                        self.note_revoked(now, account, device, name);
                     }
                     // Their leaves are due.
                     self.relay();

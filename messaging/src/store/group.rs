@@ -201,6 +201,25 @@ pub enum DeviceOperation {
         /// At most this many keys with a value.
         keys_max: usize,
     },
+    /// Adds a chunk to an account's recovery backup. Checked in this order: the account exists: else
+    /// `NOT_FOUND`; a chunk of this name is there: done, with its number; with it the backup has more than
+    /// `bytes_max` bytes, each chunk counted with [`crate::limits::BACKUP_CHUNK_BYTES_MIN`] at least:
+    /// `BACKUP_FULL`. Numbers count from 1 and are never used again.
+    PutBackupChunk {
+        /// The account.
+        account: AccountId,
+        /// Names the chunk.
+        chunk: MessageId,
+        /// The chunk.
+        sealed: Bytes,
+        /// At most this many bytes in all.
+        bytes_max: u64,
+    },
+    /// Drops an account's recovery backup. An unknown account: done.
+    DropBackup {
+        /// The account.
+        account: AccountId,
+    },
 }
 
 /// What a [`DeviceOperation`] did.
@@ -238,6 +257,8 @@ pub enum DeviceApplied {
         /// Whether it is new.
         fresh: bool,
     },
+    /// `PutBackupChunk`: the chunk's number.
+    BackupChunk(u64),
 }
 
 /// A key package that was handed out.
@@ -278,6 +299,13 @@ pub enum DeviceQuery {
         values_max: usize,
         /// Stop before keys and values exceed this; one comes always.
         bytes_max: usize,
+    },
+    /// The last chunk of a recovery backup before a number. → [`BackupChunk`]
+    BackupChunk {
+        /// The account.
+        account: AccountId,
+        /// The number; `None`: the last one of all.
+        before: Option<u64>,
     },
     /// What a resume tells a device. → [`DeviceHeads`]
     Heads {
@@ -370,6 +398,17 @@ pub struct AccountValue {
     pub key: Bytes,
     /// The value; empty: the key was dropped.
     pub value: Bytes,
+}
+
+/// A chunk of a recovery backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupChunk {
+    /// Its number.
+    pub number: u64,
+    /// The chunk.
+    pub sealed: Bytes,
+    /// How many chunks there are before it.
+    pub left: u64,
 }
 
 /// What a device is told when it resumes.

@@ -54,12 +54,17 @@ pub enum LogOperation {
         /// The last seq that the former epoch has in common with this one, at most the head. What the
         /// epochs before had in common with the former one stays in force where it is lower.
         since: Seq,
+        /// The server's time, kept as [`ConversationRecord::renewed_at`].
+        now: Timestamp,
     },
     /// Gives every log a new epoch, each with its head as the last common seq: after the store was
-    /// restored from a backup. Epochs are [`LogEpoch::derived`].
+    /// restored from a backup. Epochs are [`LogEpoch::derived`]. All stocks of key packages are dropped,
+    /// but for the last resorts: some were handed out since, and a device forgets what it has used.
     RenewAllEpochs {
         /// 32 random bytes.
         entropy: [u8; 32],
+        /// The server's time, kept as [`ConversationRecord::renewed_at`].
+        now: Timestamp,
     },
     /// Erases payloads whose expiry ([`Entry::expires_at`]) is `now` or earlier, at most
     /// `entries_max` of them: those that expired first, then in order of arrival.
@@ -301,6 +306,8 @@ pub struct ConversationRecord {
     pub epoch: LogEpoch,
     /// The last seq that every former epoch has in common with this one; 0 while there was none.
     pub epoch_since: Seq,
+    /// When the log got its present epoch; `None`: it never had another.
+    pub renewed_at: Option<Timestamp>,
     /// The last entry.
     pub head: Seq,
     /// Its time.

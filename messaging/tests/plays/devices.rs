@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_messaging::request::SessionId;
-use tidings_messaging::store::InboxContent;
+use tidings_messaging::store::{BackupChunk, InboxContent};
 use tidings_messaging::{Event, Reply, Request};
-use tidings_model::{AccountId, ConversationId, ConversationKind, Refusal};
+use tidings_model::{AccountId, ConversationId, ConversationKind, MessageId, Refusal};
 
 use crate::observer::device_of;
 use crate::world::{ANNA, KOFI, NOOR, Person, World, new_device};
@@ -226,6 +226,29 @@ fn value_of_the_account_log_is_told_to_the_other_sessions() {
         let body = Request::PutAccountValue { key, value: Bytes::from_static(b"x") };
         assert!(matches!(world.ask(tablet, body), Err(Refusal::InvalidField { field: "key", .. })));
     }
+}
+
+#[test]
+fn backup_of_one_device_is_read_and_dropped_by_another_one() {
+    let (mut world, sessions) = World::with(&[ANNA, KOFI]);
+    let tablet = world.second_device(ANNA);
+    let put = |bytes: usize| Request::PutBackupChunk {
+        chunk: MessageId::from_bytes([bytes as u8; 16]),
+        sealed: Bytes::from(vec![1; bytes]),
+    };
+    assert_eq!(world.ask(sessions[0], put(9)), Ok(Reply::BackupChunkPut(1)));
+    assert_eq!(world.ask(sessions[0], put(9)), Ok(Reply::BackupChunkPut(1)));
+    assert_eq!(world.ask(tablet, put(8)), Ok(Reply::BackupChunkPut(2)));
+    let max = 72 * 1024;
+    let too_large = Refusal::PayloadTooLarge { max: max as u64 };
+    assert_eq!(world.ask(tablet, put(max + 1)), Err(too_large));
+    let fetch = |before| Request::FetchBackupChunk { before };
+    let sealed = Bytes::from(vec![1; 9]);
+    let first = Reply::BackupChunk(Some(BackupChunk { number: 1, sealed, left: 0 }));
+    assert_eq!(world.ask(tablet, fetch(Some(2))), Ok(first));
+    assert_eq!(world.ask(sessions[1], fetch(None)), Ok(Reply::BackupChunk(None)));
+    assert_eq!(world.ask(tablet, Request::DropBackup), Ok(Reply::Done));
+    assert_eq!(world.ask(sessions[0], fetch(None)), Ok(Reply::BackupChunk(None)));
 }
 
 #[test]

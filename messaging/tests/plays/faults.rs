@@ -82,7 +82,8 @@ fn resume_with_a_cursor_of_another_life_renews_the_epoch() {
 fn restored_store_has_new_epochs_and_takes_lost_messages_again_under_their_ids() {
     let (mut world, sessions) = choir_with_two_lines();
     let (epoch, _) = world.read_all(sessions[0], CHOIR).expect("may read");
-    let renew = Operation::Log(LogOperation::RenewAllEpochs { entropy: [9; 32] });
+    let renew =
+        Operation::Log(LogOperation::RenewAllEpochs { entropy: [9; 32], now: world.now().wall });
     world.store.apply(&[renew]).expect("is applied");
     world.restart();
     let (anna, kofi) = (world.come(ANNA), world.come(KOFI));

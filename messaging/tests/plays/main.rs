@@ -5,6 +5,7 @@ mod accounts;
 mod delivery;
 mod devices;
 mod faults;
+mod healing;
 mod interleavings;
 mod membership;
 mod observer;

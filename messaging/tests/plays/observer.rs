@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use tidings_messaging::conformance::ModelStore;
-use tidings_messaging::group::{Judge, Judged, Observer, PublicState};
+use tidings_messaging::group::{Judge, Judged, LostHandshake, Observer, PublicState};
 use tidings_messaging::store::{
     Answer, DeviceQuery, GroupChange, GroupRecord, LogQuery, NewWelcome, Query, Reader, RosterAct,
     RosterRecord,
@@ -190,6 +190,23 @@ impl PlainObserver {
         Ok(Judged::Changed { change: Box::new(change), acts, removes: false })
     }
 
+    fn replay(
+        &mut self,
+        conversation: ConversationId,
+        author: AccountId,
+        handshake: &LostHandshake,
+    ) -> Result<Judged, Refusal> {
+        let (commit, group_info) = match handshake {
+            LostHandshake::Commit { commit, group_info, .. } => (commit, group_info),
+            LostHandshake::Leave(leave) => return self.leave(conversation, author, leave),
+        };
+        let mut judged = self.commit(conversation, commit, &Bytes::new())?;
+        if let Judged::Changed { change, .. } = &mut judged {
+            change.next.group_info = group_info.clone().unwrap_or_default();
+        }
+        Ok(judged)
+    }
+
     fn restart(
         &mut self,
         conversation: ConversationId,
@@ -275,6 +292,9 @@ impl Observer for PlainObserver {
             }
             Judge::Leave { conversation, sender, payload } => {
                 self.leave(*conversation, sender.0, payload)
+            }
+            Judge::Replay { conversation, author, handshake, .. } => {
+                self.replay(*conversation, author.0, handshake)
             }
             Judge::Restart { conversation, group, .. } => self.restart(*conversation, group),
             Judge::DeviceList { account, entries, .. } => self.device_list(*account, entries),

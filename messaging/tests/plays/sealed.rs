@@ -13,7 +13,7 @@ use tidings_model::{
 use crate::observer::{Leaf, Plan, account_of, device_of, encode_place, founded_by};
 use crate::world::{ANNA, CHOIR, KOFI, NOOR, Person, World, send, seq};
 
-const GAP: Duration = Duration::from_secs(2);
+pub(crate) const GAP: Duration = Duration::from_secs(2);
 
 pub(crate) fn place(generation: u32, epoch: u64) -> GroupEpoch {
     GroupEpoch { generation, epoch }
@@ -65,7 +65,7 @@ pub(crate) fn create_sealed(message_id: MessageId, maker: Person) -> Request {
     }
 }
 
-fn accepted(reply: Result<Reply, Refusal>) -> Appended {
+pub(crate) fn accepted(reply: Result<Reply, Refusal>) -> Appended {
     match reply {
         Ok(Reply::Accepted { appended, .. }) => appended,
         other => panic!("is accepted: {other:?}"),
@@ -73,12 +73,20 @@ fn accepted(reply: Result<Reply, Refusal>) -> Appended {
 }
 
 impl World {
-    fn commit_plan(&mut self, session: SessionId, plan: &Plan) -> Result<Reply, Refusal> {
+    pub(crate) fn commit_plan(
+        &mut self,
+        session: SessionId,
+        plan: &Plan,
+    ) -> Result<Reply, Refusal> {
         let message_id = self.message_id();
         self.ask(session, commit(message_id, plan))
     }
 
-    fn refresh(&mut self, session: SessionId, made_in: GroupEpoch) -> Result<Reply, Refusal> {
+    pub(crate) fn refresh(
+        &mut self,
+        session: SessionId,
+        made_in: GroupEpoch,
+    ) -> Result<Reply, Refusal> {
         self.commit_plan(session, &Plan::refresh(made_in))
     }
 
@@ -100,7 +108,7 @@ impl World {
         self.commit_plan(session, &Plan { adds: vec![leaf], ..Plan::refresh(made_in) })
     }
 
-    fn say_sealed(
+    pub(crate) fn say_sealed(
         &mut self,
         session: SessionId,
         text: &str,
@@ -112,7 +120,7 @@ impl World {
 }
 
 /// A sealed choir of these people at epoch 1, made by the first of them, at rest.
-fn sealed_choir(people: &[Person]) -> (World, Vec<SessionId>) {
+pub(crate) fn sealed_choir(people: &[Person]) -> (World, Vec<SessionId>) {
     let (mut world, sessions) = World::with(people);
     let message_id = world.message_id();
     world.ask(sessions[0], create_sealed(message_id, people[0])).expect("is made");
@@ -126,7 +134,7 @@ fn sealed_choir(people: &[Person]) -> (World, Vec<SessionId>) {
     (world, sessions)
 }
 
-fn conflict(generation: u32, epoch: u64) -> Refusal {
+pub(crate) fn conflict(generation: u32, epoch: u64) -> Refusal {
     Refusal::EpochConflict { place: place(generation, epoch) }
 }
 
@@ -296,6 +304,17 @@ fn pace_waits_for_the_slowest_recent_sender() {
     world.pass(Duration::from_secs(60));
     accepted(world.refresh(sessions[0], place(1, 3)));
     assert_eq!(world.refresh(sessions[0], place(1, 4)), busy(GAP));
+}
+
+#[test]
+fn pace_waits_for_a_slow_sender_whose_message_came_too_late() {
+    let (mut world, sessions) = sealed_choir(&[ANNA, KOFI]);
+    let round_trip = Some(Duration::from_millis(2_500));
+    world.ask(sessions[1], Request::Tail { round_trip }).expect("is told the sum");
+    accepted(world.refresh(sessions[0], place(1, 1)));
+    let late = world.say_sealed(sessions[1], "slow", place(1, 1));
+    assert!(matches!(late, Err(Refusal::EpochConflict { .. })));
+    assert_eq!(world.refresh(sessions[0], place(1, 2)), busy(Duration::from_millis(7_500)));
 }
 
 #[test]

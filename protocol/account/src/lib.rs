@@ -2,9 +2,11 @@
 //!
 //! The server keeps the latest value of each key and reads neither. Keys are named and values sealed
 //! under the account storage key ([`StorageKey`]); a [`KeyRing`] hands that key to the devices that
-//! the account's device list covers, and to the recovery key. Random bytes come as arguments.
+//! the account's device list covers, and to the recovery key. Chunks of the recovery backup are sealed
+//! under keys that the log holds ([`BackupKeys`]). Random bytes come as arguments.
 //! Deliberately not here: the device list, who may make a ring, and what a value means for a timeline.
 
+mod backup;
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 mod generated;
 mod key_ring;
@@ -12,9 +14,10 @@ pub mod limits;
 mod storage_key;
 mod value;
 
+pub use backup::{BackupKey, BackupKeys};
 pub use key_ring::{KeyRing, RING_KEY, Recipient};
 pub use storage_key::StorageKey;
-pub use value::{Draft, Name, Purpose, Settings, Value};
+pub use value::{BackedUp, Draft, Name, Purpose, Settings, Value};
 
 /// The messages of `tidings.account.v1`.
 pub mod wire {

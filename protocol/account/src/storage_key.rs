@@ -134,14 +134,20 @@ fn pad(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, AccountValueError> {
     if bucket > BUCKET_BYTES_MAX {
         return Err(AccountValueError::TooLarge { max: BUCKET_BYTES_MAX - LENGTH_BYTES });
     }
-    let mut padded = Zeroizing::new(Vec::with_capacity(bucket));
-    padded.extend((value.len() as u32).to_be_bytes());
-    padded.extend(value);
-    padded.resize(bucket, 0);
-    Ok(padded)
+    Ok(fill(value, bucket))
 }
 
-fn strip(padded: &[u8]) -> Option<&[u8]> {
+/// Fills a bucket with the length of some bytes, them, and zeros.
+pub(crate) fn fill(bytes: &[u8], bucket: usize) -> Zeroizing<Vec<u8>> {
+    let mut padded = Zeroizing::new(Vec::with_capacity(bucket));
+    padded.extend((bytes.len() as u32).to_be_bytes());
+    padded.extend(bytes);
+    padded.resize(bucket, 0);
+    padded
+}
+
+/// Takes out of a bucket what [`fill`] has put there.
+pub(crate) fn strip(padded: &[u8]) -> Option<&[u8]> {
     let (length, rest) = padded.split_first_chunk()?;
     let (value, padding) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
     padding.iter().all(|byte| *byte == 0).then_some(value)

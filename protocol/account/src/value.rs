@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use tidings_model::{AccountId, ConversationId, DeviceId, LogEpoch, MessageId, Seq};
 
-use crate::{AccountValueError, wire};
+use crate::{AccountValueError, BackupKeys, wire};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +22,34 @@ pub enum Value {
     Draft(Draft),
     /// What the account's devices do alike.
     Settings(Settings),
-    /// Somebody whose safety number was compared.
+    /// Whether somebody's safety number was compared.
     VerifiedContact {
-        /// Who.
+        /// Whose.
         account: AccountId,
-        /// SHA-256 of entry 0 of the device list that was compared.
-        founding_hash: [u8; 32],
+        /// SHA-256 of the body of entry 0 of the device list that was compared; `None`: it was not, or
+        /// that was taken back.
+        founding_hash: Option<[u8; 32]>,
     },
+    /// What the chunks of the recovery backup are sealed under.
+    BackupKeys(BackupKeys),
+    /// Up to where a conversation is in the recovery backup.
+    BackedUp(BackedUp),
+}
+
+/// Up to where a conversation is in the recovery backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackedUp {
+    /// Which.
+    pub conversation: ConversationId,
+    /// The backup's series.
+    pub series: u32,
+    /// The epoch of the log that the places are of.
+    pub log_epoch: LogEpoch,
+    /// The place.
+    pub seq: Seq,
+    /// Spans up to there, by their beginning, ends included, that the devices did not have which wrote the
+    /// backup: one that has them adds them.
+    pub gaps: Vec<(Seq, Seq)>,
 }
 
 /// What is being written on one device.
@@ -62,6 +83,8 @@ pub struct Settings {
     pub hidden: bool,
     /// What was read is told to nobody.
     pub no_read_receipts: bool,
+    /// No recovery backup is kept at the server.
+    pub no_backup: bool,
 }
 
 /// Names a value among those of the account: the latest of each name stands.
@@ -75,6 +98,10 @@ pub enum Name {
     Settings,
     /// See [`Value::VerifiedContact`].
     VerifiedContact(AccountId),
+    /// See [`Value::BackupKeys`].
+    BackupKeys,
+    /// See [`Value::BackedUp`].
+    BackedUp(ConversationId),
 }
 
 impl Name {
@@ -88,6 +115,8 @@ impl Name {
             }
             Self::Settings => vec![3],
             Self::VerifiedContact(account) => [&[4], &account.as_bytes()[..]].concat(),
+            Self::BackupKeys => vec![5],
+            Self::BackedUp(conversation) => [&[6], &conversation.as_bytes()[..]].concat(),
         }
     }
 }
@@ -100,6 +129,8 @@ impl Value {
             Self::Draft(draft) => Name::Draft(draft.conversation, draft.device),
             Self::Settings(_) => Name::Settings,
             Self::VerifiedContact { account, .. } => Name::VerifiedContact(*account),
+            Self::BackupKeys(_) => Name::BackupKeys,
+            Self::BackedUp(of) => Name::BackedUp(of.conversation),
         }
     }
 
@@ -117,11 +148,14 @@ impl Value {
             Self::Settings(settings) => wire::value::Of::Settings(wire::Settings {
                 hidden: settings.hidden,
                 no_read_receipts: settings.no_read_receipts,
+                no_backup: settings.no_backup,
             }),
+            Self::BackupKeys(keys) => wire::value::Of::BackupKeys(keys.to_wire()),
+            Self::BackedUp(of) => wire::value::Of::BackedUp(of.to_wire()),
             Self::VerifiedContact { account, founding_hash } => {
                 wire::value::Of::VerifiedContact(wire::VerifiedContact {
                     account: bytes_of(account.as_bytes()),
-                    founding_hash: bytes_of(founding_hash),
+                    founding_hash: founding_hash.map_or_else(Bytes::new, |hash| bytes_of(&hash)),
                 })
             }
         };
@@ -144,11 +178,42 @@ impl Value {
             wire::value::Of::Settings(of) => Self::Settings(Settings {
                 hidden: of.hidden,
                 no_read_receipts: of.no_read_receipts,
+                no_backup: of.no_backup,
             }),
+            wire::value::Of::BackupKeys(of) => Self::BackupKeys(BackupKeys::from_wire(&of)?),
+            wire::value::Of::BackedUp(of) => Self::BackedUp(BackedUp::from_wire(&of)?),
             wire::value::Of::VerifiedContact(of) => Self::VerifiedContact {
                 account: AccountId::from_bytes(array(&of.account)?),
-                founding_hash: array(&of.founding_hash)?,
+                founding_hash: match of.founding_hash.is_empty() {
+                    true => None,
+                    false => Some(array(&of.founding_hash)?),
+                },
             },
+        })
+    }
+}
+
+impl BackedUp {
+    fn to_wire(&self) -> wire::BackedUp {
+        let gap = |(from, to): &(Seq, Seq)| wire::backed_up::Gap { from: from.get(), to: to.get() };
+        wire::BackedUp {
+            conversation: bytes_of(self.conversation.as_bytes()),
+            series: self.series,
+            log_epoch: self.log_epoch.get(),
+            seq: self.seq.get(),
+            gaps: self.gaps.iter().map(gap).collect(),
+        }
+    }
+
+    fn from_wire(of: &wire::BackedUp) -> Result<Self, AccountValueError> {
+        let seq = |number| Seq::new(number).ok_or(AccountValueError::Malformed);
+        let gap = |gap: &wire::backed_up::Gap| Ok((seq(gap.from)?, seq(gap.to)?));
+        Ok(Self {
+            conversation: ConversationId::from_bytes(array(&of.conversation)?),
+            series: of.series,
+            log_epoch: LogEpoch::new(of.log_epoch).ok_or(AccountValueError::Malformed)?,
+            seq: seq(of.seq)?,
+            gaps: of.gaps.iter().map(gap).collect::<Result<_, AccountValueError>>()?,
         })
     }
 }
@@ -210,6 +275,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::BackupKey;
 
     pub(crate) fn read_position(seq: u64) -> Value {
         Value::ReadPosition {
@@ -236,15 +302,24 @@ pub(crate) mod tests {
             draft("hello", Purpose::Message),
             draft("", Purpose::Reply(account, message)),
             draft("better", Purpose::Edit(account, message)),
-            Value::Settings(Settings { hidden: true, no_read_receipts: false }),
-            Value::VerifiedContact { account, founding_hash: [5; 32] },
+            Value::Settings(Settings { hidden: true, no_read_receipts: false, no_backup: true }),
+            Value::VerifiedContact { account, founding_hash: Some([5; 32]) },
+            Value::VerifiedContact { account, founding_hash: None },
+            Value::BackupKeys(BackupKeys::begin(2, BackupKey::new(7, [6; 32]))),
+            Value::BackedUp(BackedUp {
+                conversation: ConversationId::from_bytes([1; 16]),
+                series: 2,
+                log_epoch: LogEpoch::new(1).unwrap(),
+                seq: Seq::new(9).unwrap(),
+                gaps: vec![(Seq::FIRST, Seq::new(4).unwrap())],
+            }),
         ];
         let mut names = std::collections::BTreeSet::new();
         for value in &values {
             assert_eq!(Value::decode(&value.encode()).as_ref(), Ok(value));
             names.insert(value.name().to_bytes());
         }
-        assert_eq!(names.len(), 4, "the three drafts are one");
+        assert_eq!(names.len(), 6, "drafts of one device have one name, and so has a contact");
     }
 
     #[test]

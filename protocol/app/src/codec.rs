@@ -70,7 +70,7 @@ fn carries_handshake(frame: &[u8]) -> bool {
     for field in Fields(frame) {
         match field {
             Some((REQUEST_TAG, _)) => {}
-            Some((CREATE_TAG | COMMIT_TAG | RESTART_TAG, body)) => {
+            Some((CREATE_TAG | COMMIT_TAG | RESTART_TAG | OFFER_AGAIN_TAG, body)) => {
                 let of_body = Fields(body).take(HANDSHAKE_FIELDS_MAX + 1);
                 fields += of_body.take_while(Option::is_some).count();
             }
@@ -85,6 +85,7 @@ const REQUEST_TAG: u64 = 1;
 const CREATE_TAG: u64 = 10;
 const COMMIT_TAG: u64 = 40;
 const RESTART_TAG: u64 = 42;
+const OFFER_AGAIN_TAG: u64 = 60;
 
 /// The fields of a protobuf message in their order, by number, with the bytes of those that have a
 /// length; a `None` where the message cannot be read, and nothing after it.
@@ -237,6 +238,10 @@ mod tests {
             Body::Commit(commit(HANDSHAKE_BYTES_MAX, 128)),
             Body::Create(wire::Create { group: Some(group.clone()), ..Default::default() }),
             Body::Restart(wire::Restart { group: Some(group), ..Default::default() }),
+            Body::OfferAgain(wire::OfferAgain {
+                handshake: Some(wire::offer_again::Handshake::Commit(vec![1; 300_000].into())),
+                ..Default::default()
+            }),
         ] {
             let decoded = decode_client_frame(frame(body.clone())).unwrap();
             assert_eq!(decoded, wire::ClientFrame { request: 7, body: Some(body) });

@@ -80,6 +80,39 @@ pub struct Restart {
     #[prost(message, optional, tag = "3")]
     pub group: ::core::option::Option<GroupPublicState>,
 }
+/// Gives back a Commit or a leave that a log has lost, as it was, whoever made it: for 30 days after the
+/// log got a new epoch, else COMMIT_REFUSED. It is appended under its first author and message id, if
+/// the group is in the epoch that it was made in (EPOCH_CONFLICT) and it keeps the rules of then. A
+/// Welcome is not sent again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OfferAgain {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub conversation: ::prost::bytes::Bytes,
+    /// Its author, and the author's device.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub account: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub device: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub message_id: ::prost::bytes::Bytes,
+    /// With the last Commit: the GroupInfo of the epoch that it makes, signed by whatever member.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub group_info: ::prost::bytes::Bytes,
+    #[prost(oneof = "offer_again::Handshake", tags = "5, 6")]
+    pub handshake: ::core::option::Option<offer_again::Handshake>,
+}
+/// Nested message and enum types in `OfferAgain`.
+pub mod offer_again {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Handshake {
+        /// A PublicMessage.
+        #[prost(bytes, tag = "5")]
+        Commit(::prost::bytes::Bytes),
+        /// tidings.identity.v1.SignedLeave.
+        #[prost(bytes, tag = "6")]
+        Leave(::prost::bytes::Bytes),
+    }
+}
 /// Asks for what an external Commit needs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FetchGroup {
@@ -116,6 +149,18 @@ pub struct PublishDeviceList {
     /// A new identity, because all devices and the recovery key are lost: `from` is 0.
     #[prost(bool, tag = "3")]
     pub begins_anew: bool,
+}
+/// Gives back entries of an account's device list that the server has lost. Anybody may: they are
+/// signed. Otherwise as PublishDeviceList.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OfferDeviceList {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub account: ::prost::bytes::Bytes,
+    /// Index of the first entry in `entries`.
+    #[prost(uint32, tag = "2")]
+    pub from: u32,
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub entries: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// Asks for device lists, beyond what is known of each. At most 128 accounts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -351,6 +396,43 @@ pub struct AccountLogChanged {
     #[prost(uint64, tag = "1")]
     pub head: u64,
 }
+/// Adds a chunk to the account's recovery backup. The devices seal it; the server does not read it. At most
+/// 72 KiB each, and 64 MiB in all: BACKUP_FULL.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutBackupChunk {
+    /// 16 random bytes, kept for retries: the chunk is added once.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub chunk: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub sealed: ::prost::bytes::Bytes,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackupChunkPut {
+    /// From 1; larger than those of all chunks before.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+}
+/// Reads the recovery backup from its end to its beginning, a chunk at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchBackupChunk {
+    /// Before this number; 0: the last chunk.
+    #[prost(uint64, tag = "1")]
+    pub before: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackupChunk {
+    /// 0: there is none.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub sealed: ::prost::bytes::Bytes,
+    /// Chunks before this one.
+    #[prost(uint64, tag = "3")]
+    pub left: u64,
+}
+/// Drops the recovery backup.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropBackup {}
 /// What the server knows of a conversation, as seen by one account.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConversationState {
@@ -1135,7 +1217,7 @@ pub struct ClientFrame {
     pub request: u64,
     #[prost(
         oneof = "client_frame::Body",
-        tags = "2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 30"
+        tags = "2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 60, 61, 30"
     )]
     pub body: ::core::option::Option<client_frame::Body>,
 }
@@ -1214,6 +1296,16 @@ pub mod client_frame {
         PutAccountValue(super::PutAccountValue),
         #[prost(message, tag = "52")]
         FetchAccountValues(super::FetchAccountValues),
+        #[prost(message, tag = "53")]
+        PutBackupChunk(super::PutBackupChunk),
+        #[prost(message, tag = "54")]
+        FetchBackupChunk(super::FetchBackupChunk),
+        #[prost(message, tag = "55")]
+        DropBackup(super::DropBackup),
+        #[prost(message, tag = "60")]
+        OfferAgain(super::OfferAgain),
+        #[prost(message, tag = "61")]
+        OfferDeviceList(super::OfferDeviceList),
         /// At any time after Hello. Finds the tail (see Pong) and measures the round trip.
         #[prost(message, tag = "30")]
         Ping(super::Ping),
@@ -1227,7 +1319,7 @@ pub struct ServerFrame {
     pub request: u64,
     #[prost(
         oneof = "server_frame::Body",
-        tags = "2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 40, 41, 42, 43, 44, 45, 46, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
+        tags = "2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 40, 41, 42, 43, 44, 45, 46, 47, 48, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
     )]
     pub body: ::core::option::Option<server_frame::Body>,
 }
@@ -1241,7 +1333,8 @@ pub mod server_frame {
         #[prost(message, tag = "3")]
         Refused(super::Refused),
         /// Done; there is nothing more to say. Answers Erase, Acknowledge, Typing, View, SetPresence,
-        /// SetDisplayName, RevokeDevice, PublishDeviceList, AcknowledgeInbox, SendToDevice.
+        /// SetDisplayName, RevokeDevice, PublishDeviceList, OfferDeviceList, AcknowledgeInbox, SendToDevice,
+        /// DropBackup.
         #[prost(message, tag = "4")]
         Done(super::Done),
         #[prost(message, tag = "5")]
@@ -1252,8 +1345,8 @@ pub mod server_frame {
         SignedIn(super::SignedIn),
         #[prost(message, tag = "8")]
         Resumed(super::Resumed),
-        /// Answers Create, Send, Change, Commit, Leave and Restart, only after the entry is on the server's
-        /// disk.
+        /// Answers Create, Send, Change, Commit, Leave, Restart and OfferAgain, only after the entry is on
+        /// the server's disk.
         #[prost(message, tag = "10")]
         Accepted(super::Accepted),
         /// Answers Fetch.
@@ -1294,6 +1387,12 @@ pub mod server_frame {
         /// Answers FetchAccountValues.
         #[prost(message, tag = "46")]
         AccountValues(super::AccountValues),
+        /// Answers PutBackupChunk.
+        #[prost(message, tag = "47")]
+        BackupChunkPut(super::BackupChunkPut),
+        /// Answers FetchBackupChunk.
+        #[prost(message, tag = "48")]
+        BackupChunk(super::BackupChunk),
         /// Events.
         #[prost(message, tag = "20")]
         Entry(super::LiveEntry),

@@ -59,6 +59,9 @@ pub const DEVICE_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// A key of the account log, in bytes. A longer one gets `INVALID_FIELD`.
 pub const ACCOUNT_KEY_BYTES_MAX: usize = 64;
 
+/// A chunk of the recovery backup, in bytes. A larger one gets `PAYLOAD_TOO_LARGE`.
+pub const BACKUP_CHUNK_BYTES_MAX: usize = 72 * 1024;
+
 /// Requests of one connection without an answer: a full outbox window, a few reads and the person's
 /// own acts fit. One more gets `TOO_MANY_IN_FLIGHT`.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;

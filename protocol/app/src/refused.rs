@@ -59,6 +59,10 @@ pub mod code {
     pub const INBOX_FULL: u32 = 49;
     /// Too many keys in the account log.
     pub const ACCOUNT_LOG_FULL: u32 = 50;
+    /// The log gets back what it has lost first.
+    pub const LOG_HEALING: u32 = 51;
+    /// The recovery backup has no more room.
+    pub const BACKUP_FULL: u32 = 52;
 }
 
 /// Why a request was refused, as an app keeps and shows it.
@@ -243,6 +247,8 @@ mod tests {
             (code::CLAIMS_EXHAUSTED, Refusal::ClaimsExhausted { max: 20, retry_after }),
             (code::INBOX_FULL, Refusal::InboxFull { max: 1_000 }),
             (code::ACCOUNT_LOG_FULL, Refusal::AccountLogFull { max: 10_000 }),
+            (code::LOG_HEALING, Refusal::LogHealing { retry_after }),
+            (code::BACKUP_FULL, Refusal::BackupFull { max: 64 << 20 }),
         ] {
             assert_eq!(number, refusal.number(), "{refusal:?}");
         }

@@ -10,6 +10,7 @@ pub const CODE_LIFE: Duration = Duration::from_secs(60);
 /// [`crate::LinkError::TooManyTries`].
 pub const TRIES_MAX: u32 = 5;
 
-/// Plain bytes of one part of the history: with its seal it fits into a device message of 64 KiB. A
+/// Plain bytes of one part of the history: with its seal and the message around it, it just fits into a
+/// device message of 64 KiB, and the longest text of a person with what belongs to it fits into one. A
 /// larger one is not sealed.
-pub const HISTORY_PART_BYTES_MAX: usize = 60 * 1024;
+pub const HISTORY_PART_BYTES_MAX: usize = 65_400;

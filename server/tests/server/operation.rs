@@ -8,7 +8,7 @@ use tidings_protocol_app::wire::server_frame::Body as Answer;
 use tidings_protocol_identity::Password;
 use tidings_protocol_identity::scram::Verifier;
 
-use crate::app::{App, Person, accepted, create_group, random, send};
+use crate::app::{App, Person, accepted, create_group, fetch, random, refused, send};
 use crate::house::{House, program, read_response};
 
 #[test]
@@ -141,6 +141,30 @@ fn data_folder_is_for_one_server_and_its_owner() {
         let mode = std::fs::metadata(house.folder()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
     }
+}
+
+#[test]
+fn restored_folder_begins_new_epochs_where_the_backup_ends() {
+    let mut house = House::plain(&["--accounts-sign-up", "open"]);
+    let (mut app, mut anna) = App::new_person(&house, "anna");
+    let (group, create) = create_group(&[]);
+    accepted(app.ask(create));
+    let last = accepted(app.ask(send(group, random(), b"in the backup")));
+    drop(app);
+    let restored = |house: &House| {
+        let data = ["restored", "--data", house.folder().to_str().unwrap()];
+        program().args(data).output().unwrap()
+    };
+    assert!(error(&restored(&house)).contains("in use by another running server"));
+    house.signal("-TERM");
+    assert!(house.wait().success());
+    let output = restored(&house);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("1 conversations begin anew"));
+    house.restart();
+    let stale = App::live(&house, &mut anna).ask(fetch(group, last.log_epoch, last.seq));
+    let refused = refused(stale);
+    assert_eq!((refused.name.as_str(), refused.log_epoch_since), ("EPOCH_CHANGED", last.seq));
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod founding;
 mod hostile;
 mod key_packages;
 mod leaves;
+mod replays;
 mod restarts;
 mod world;

@@ -10,7 +10,7 @@ use tidings_client_mls::{
     Group, GroupRows, Intent, Invitation, KeyPackage, KeyPackageKind, LogEntry, Mls, Offer,
     Outgoing, Step, Suite, Taken,
 };
-use tidings_messaging::group::{Judge, Judged, Observer, PublicState};
+use tidings_messaging::group::{Judge, Judged, LostHandshake, Observer, PublicState};
 use tidings_messaging::store::{
     AccountOperation, Answer, Append, Applied, ClaimedKeyPackage, Create, DeviceApplied,
     DeviceOperation, DeviceQuery, GroupAnswer, GroupChange, GroupStep, InboxContent, LogOperation,
@@ -21,6 +21,7 @@ use tidings_model::{
     AccountId, ConversationId, DeviceId, Entry, EntryKind, GroupEpoch, LogEpoch, MessageId,
     Refusal, Role, Seq, Timestamp,
 };
+use tidings_protocol_mls::header::MessageHeader;
 use tidings_protocol_mls::{DeviceIdentity, DeviceList, GroupId, KnownLists, Roles, SecretKey};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -377,6 +378,42 @@ impl World {
         Ok(acts)
     }
 
+    /// Gives a Commit back that the log has lost, whoever made it.
+    pub(crate) fn replay(
+        &mut self,
+        sent: &Sent,
+        group_info: Option<Bytes>,
+    ) -> Result<Vec<RosterAct>, Refusal> {
+        let header = MessageHeader::parse(&sent.commit).expect("a header");
+        let made_in = place(header.group.generation, header.epoch);
+        let commit = sent.commit.clone();
+        let handshake = LostHandshake::Commit { made_in, commit, group_info };
+        self.replay_handshake(sent.sender, sent.message_id, handshake)
+    }
+
+    pub(crate) fn replay_handshake(
+        &mut self,
+        author: DeviceIdentity,
+        message_id: MessageId,
+        handshake: LostHandshake,
+    ) -> Result<Vec<RosterAct>, Refusal> {
+        let (kind, payload) = match &handshake {
+            LostHandshake::Commit { commit, .. } => (EntryKind::Commit, commit.clone()),
+            LostHandshake::Leave(leave) => (EntryKind::Leave, leave.clone()),
+        };
+        let judge = Judge::Replay {
+            conversation: GROUP,
+            author: (author.account, author.device),
+            message_id,
+            handshake,
+        };
+        let Judged::Changed { change, acts, .. } = self.judge(&judge)? else {
+            panic!("a handshake is judged");
+        };
+        self.append(entry(author, message_id, kind, payload), *change, acts.clone())?;
+        Ok(acts)
+    }
+
     pub(crate) fn judge_commit(&mut self, sent: &Sent) -> Result<(GroupChange, bool), Refusal> {
         match self.judge(&sent.judge())? {
             Judged::Changed { change, removes, .. } => Ok((*change, removes)),
@@ -582,6 +619,19 @@ impl Person {
             joiners: joiners.map(|new| (new.device.account, new.device.device)).collect(),
             welcome: welcome.map_or_else(Bytes::new, |welcome| welcome.bytes.clone()),
         }
+    }
+
+    /// Takes in a Commit out of a part of the log that the server does not have any more.
+    pub(crate) fn take_in_lost(&mut self, sent: &Sent) {
+        let entry = LogEntry {
+            seq: Seq::FIRST,
+            sender: sent.sender,
+            message_id: sent.message_id,
+            kind: tidings_client_mls::EntryKind::Commit,
+            payload: &sent.commit,
+        };
+        let step = self.group().take_in(&[entry]).expect("taken in");
+        assert_eq!(self.keep(step).stopped, None);
     }
 
     /// Gives a Commit up that was refused.

@@ -1,10 +1,10 @@
-//! Queries of what devices publish and get: device lists, inboxes, account logs.
+//! Queries of what devices publish and get: device lists, inboxes, account logs, recovery backups.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use tidings_messaging::store::{
-    AccountValue, AccountValuePage, Answer, DeviceHeads, DeviceQuery, InboxContent, InboxItem,
-    InboxPage, ListPart,
+    AccountValue, AccountValuePage, Answer, BackupChunk, DeviceHeads, DeviceQuery, InboxContent,
+    InboxItem, InboxPage, ListPart,
 };
 use tidings_model::{AccountId, DeviceId};
 
@@ -28,6 +28,9 @@ pub(super) fn answer(connection: &Connection, query: &DeviceQuery) -> Result<Ans
         DeviceQuery::AccountValues { account, after, values_max, bytes_max } => {
             let bound = Bound { items_max: *values_max, bytes_max: *bytes_max };
             Answer::AccountValues(account_values(connection, *account, *after, bound)?)
+        }
+        DeviceQuery::BackupChunk { account, before } => {
+            Answer::BackupChunk(backup_chunk(connection, *account, *before)?)
         }
         DeviceQuery::Heads { account, device } => {
             Answer::Heads(heads(connection, *account, *device)?)
@@ -167,6 +170,26 @@ fn value_head(connection: &Connection, account: AccountId) -> Result<u64> {
         .query_row([account.as_bytes()], |row| read(row, 0))
         .optional()?;
     Ok(head.unwrap_or(0))
+}
+
+fn backup_chunk(
+    connection: &Connection,
+    account: AccountId,
+    before: Option<u64>,
+) -> Result<Option<BackupChunk>> {
+    let until = before.map_or(i64::MAX, place);
+    connection
+        .prepare_cached(
+            "SELECT number, sealed,
+                    (SELECT count(*) FROM backup_chunk b
+                     WHERE b.account = c.account AND b.number < c.number)
+             FROM backup_chunk c WHERE account = ?1 AND number < ?2
+             ORDER BY number DESC LIMIT 1",
+        )?
+        .query_row(params![account.as_bytes(), until], |row| {
+            Ok(BackupChunk { number: read(row, 0)?, sealed: blob(row, 1)?, left: read(row, 2)? })
+        })
+        .optional()
 }
 
 fn heads(connection: &Connection, account: AccountId, device: DeviceId) -> Result<DeviceHeads> {

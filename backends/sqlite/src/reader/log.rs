@@ -58,12 +58,13 @@ pub(super) fn answer(
 macro_rules! conversation_columns {
     () => {
         "c.number, c.conversation, c.kind, c.name, c.epoch, coalesce(c.epoch_since, 0), c.head, c.head_time,
-         c.head_checksum, c.floor, c.roster_version, c.member_count, c.generation, c.group_epoch"
+         c.head_checksum, c.floor, c.roster_version, c.member_count, c.generation, c.group_epoch,
+         c.renewed_at"
     };
 }
 
 /// How many columns [`conversation_columns`] names.
-const CONVERSATION_COLUMNS: usize = 14;
+const CONVERSATION_COLUMNS: usize = 15;
 
 fn conversation_record(row: &Row<'_>) -> Result<(i64, ConversationRecord)> {
     let record = ConversationRecord {
@@ -72,6 +73,7 @@ fn conversation_record(row: &Row<'_>) -> Result<(i64, ConversationRecord)> {
         name: row.get(3)?,
         epoch: read(row, 4)?,
         epoch_since: read(row, 5)?,
+        renewed_at: read_optional(row, 14)?,
         head: read(row, 6)?,
         head_time: read(row, 7)?,
         head_checksum: read(row, 8)?,

@@ -6,7 +6,7 @@ use tidings_messaging::store::{DeviceOperation, Outcome};
 use super::device_list::NewEntries;
 use super::inbox::DeviceMessage;
 use super::key_package::{Claim, NewKeyPackages};
-use super::{account_value, device_list, inbox, key_package};
+use super::{account_value, backup, device_list, inbox, key_package};
 
 pub(super) fn apply(connection: &Connection, operation: &DeviceOperation) -> Result<Outcome> {
     match operation {
@@ -81,5 +81,9 @@ pub(super) fn apply(connection: &Connection, operation: &DeviceOperation) -> Res
             let new = account_value::NewValue { account: *account, device: *device, key, value };
             account_value::put(connection, &new, *keys_max)
         }
+        DeviceOperation::PutBackupChunk { account, chunk, sealed, bytes_max } => {
+            backup::put(connection, *account, *chunk, sealed, *bytes_max)
+        }
+        DeviceOperation::DropBackup { account } => backup::drop_all(connection, *account),
     }
 }

@@ -83,6 +83,15 @@ fn drop_all(connection: &Connection, device: DeviceId) -> Result<()> {
     drop_last_resort(connection, device)
 }
 
+/// Drops the stocks of all devices, which may hold packages that were handed out after a backup. The
+/// references stay, and the last resorts.
+pub(super) fn drop_stocks(connection: &Connection) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE key_package SET package = NULL WHERE package IS NOT NULL")?
+        .execute([])
+        .map(drop)
+}
+
 fn drop_last_resort(connection: &Connection, device: DeviceId) -> Result<()> {
     connection
         .prepare_cached("DELETE FROM last_resort WHERE device = ?1")?

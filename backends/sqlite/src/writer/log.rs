@@ -27,11 +27,11 @@ pub(super) fn apply(connection: &Connection, operation: &LogOperation) -> Result
         LogOperation::Mark { conversation, account, marks, time } => {
             roster::mark(connection, *conversation, *account, *marks, *time)
         }
-        LogOperation::RenewEpoch { conversation, epoch, since } => {
-            retention::renew_epoch(connection, *conversation, *epoch, *since)
+        LogOperation::RenewEpoch { conversation, epoch, since, now } => {
+            retention::renew_epoch(connection, *conversation, *epoch, *since, *now)
         }
-        LogOperation::RenewAllEpochs { entropy } => {
-            retention::renew_all_epochs(connection, entropy)
+        LogOperation::RenewAllEpochs { entropy, now } => {
+            retention::renew_all_epochs(connection, entropy, *now)
         }
         LogOperation::Expire { now, entries_max } => {
             retention::expire(connection, *now, *entries_max)

@@ -5,7 +5,7 @@ use tidings_messaging::store::{Applied, Outcome, Retain};
 use tidings_model::{AccountId, ConversationId, EntryKind, LogEpoch, Refusal, Seq, Timestamp};
 
 use super::log::find_place;
-use super::{done, refused};
+use super::{done, key_package, refused};
 use crate::columns::{self, limit, read, read_optional};
 
 pub(super) fn erase(
@@ -205,28 +205,41 @@ pub(super) fn renew_epoch(
     conversation: ConversationId,
     epoch: LogEpoch,
     since: Seq,
+    now: Timestamp,
 ) -> Result<Outcome> {
     let renewed = connection
         .prepare_cached(
-            "UPDATE conversation SET epoch = ?2, epoch_since = min(coalesce(epoch_since, ?3), ?3, head)
+            "UPDATE conversation
+             SET epoch = ?2, epoch_since = min(coalesce(epoch_since, ?3), ?3, head), renewed_at = ?4
              WHERE conversation = ?1",
         )?
-        .execute(params![conversation.as_bytes(), columns::epoch(epoch), columns::seq(since)])?;
+        .execute(params![
+            conversation.as_bytes(),
+            columns::epoch(epoch),
+            columns::seq(since),
+            now.as_millis()
+        ])?;
     Ok(Ok(Applied::Renewed(renewed as u64)))
 }
 
-pub(super) fn renew_all_epochs(connection: &Connection, entropy: &[u8; 32]) -> Result<Outcome> {
+pub(super) fn renew_all_epochs(
+    connection: &Connection,
+    entropy: &[u8; 32],
+    now: Timestamp,
+) -> Result<Outcome> {
     let conversations = connection
         .prepare_cached("SELECT number, conversation FROM conversation")?
         .query_map([], |row| Ok((row.get::<_, i64>(0)?, read::<ConversationId>(row, 1)?)))?
         .collect::<Result<Vec<_>>>()?;
     let mut renew = connection.prepare_cached(
-        "UPDATE conversation SET epoch = ?2, epoch_since = min(coalesce(epoch_since, head), head)
+        "UPDATE conversation
+         SET epoch = ?2, epoch_since = min(coalesce(epoch_since, head), head), renewed_at = ?3
          WHERE number = ?1",
     )?;
     for (number, conversation) in &conversations {
         let epoch = LogEpoch::derived(entropy, *conversation);
-        renew.execute([*number, columns::epoch(epoch)])?;
+        renew.execute([*number, columns::epoch(epoch), now.as_millis()])?;
     }
+    key_package::drop_stocks(connection)?;
     Ok(Ok(Applied::Renewed(conversations.len() as u64)))
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_model::{ConversationId, DeviceId, Monotonic, Timestamp};
+use tidings_model::{ConversationId, DeviceId, Monotonic, Seq, Timestamp};
 use tidings_protocol_app::wire::server_frame::Body as Answer;
 use tidings_protocol_app::{FieldError, Refused};
 
@@ -32,11 +32,18 @@ pub(super) enum AccountRequest {
     FetchInbox,
     AcknowledgeInbox,
     SendToDevice(DeviceId),
+    /// A part of the history for a device, and what it answers.
+    GiveHistory {
+        device: DeviceId,
+        owed: (ConversationId, Seq),
+    },
     PutValue {
         key: Bytes,
         plain: Bytes,
     },
     FetchValues,
+    /// A chunk of the recovery backup, or all of them.
+    Backup,
 }
 
 impl Client {
@@ -65,11 +72,19 @@ impl Client {
                 AccountRequest::AcknowledgeInbox | AccountRequest::SendToDevice(_),
                 Answer::Done(_),
             ) => {}
+            (AccountRequest::GiveHistory { device, owed }, Answer::Done(_)) => {
+                self.history_given(step, device, owed);
+            }
             (AccountRequest::PutValue { key, plain }, Answer::AccountValuePut(put)) => {
                 self.account_value_put(step, key, plain, &put);
             }
             (AccountRequest::FetchValues, Answer::AccountValues(values)) => {
                 self.account_values_fetched(step, values)?;
+            }
+            (AccountRequest::Backup, Answer::Done(_)) => self.backup_dropped(step),
+            (AccountRequest::Backup, Answer::BackupChunkPut(_)) => self.backup_chunk_put(step),
+            (AccountRequest::Backup, Answer::BackupChunk(chunk)) => {
+                self.backup_chunk_fetched(step, &chunk)?;
             }
             _ => {
                 let unfit = FieldError { field: "body", problem: "does not fit the request" };
@@ -93,9 +108,16 @@ impl Client {
                 self.claim_refused(step, conversation, id, refused);
             }
             AccountRequest::FetchInbox => self.inbox_refused(step, &refused),
-            AccountRequest::SendToDevice(device) => self.device_unreached(step, device),
+            AccountRequest::SendToDevice(device) => {
+                self.device_unreached(step, device);
+                self.history_unreached(step, device, &refused);
+            }
+            AccountRequest::GiveHistory { device, .. } => {
+                self.history_not_given(step, device, &refused);
+            }
             AccountRequest::PutValue { key, .. } => self.account_value_refused(step, key, &refused),
             AccountRequest::FetchValues => self.account_values_refused(step, &refused),
+            AccountRequest::Backup => self.backup_refused(step, &refused),
             // The items come again with the next session, and are known then.
             AccountRequest::AcknowledgeInbox => {}
         }
@@ -118,6 +140,8 @@ impl Client {
         self.key_packages.connection_lost();
         self.inbox.connection_lost();
         self.account_log.connection_lost();
+        self.history.connection_lost();
+        self.backup.connection_lost();
     }
 
     /// Fails the commands that have waited for too long.
@@ -141,6 +165,8 @@ impl Client {
             self.key_packages.poll_timeout(),
             self.inbox.poll_timeout(),
             self.account_log.poll_timeout(),
+            self.history.poll_timeout(),
+            self.backup.poll_timeout(),
         ];
         lists.into_iter().chain(held.into_iter().filter(|_| is_up)).flatten().min()
     }
@@ -157,6 +183,8 @@ impl Client {
         self.inbox = Default::default();
         self.account_log = Default::default();
         self.links = Default::default();
+        self.history = Default::default();
+        self.backup = Default::default();
     }
 }
 

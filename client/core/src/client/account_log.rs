@@ -8,6 +8,7 @@
 //! ([`super::key_ring`]).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_model::Monotonic;
@@ -19,7 +20,8 @@ use tidings_protocol_app::{FieldError, Refused, wire};
 use crate::database::{DatabaseError, Write};
 use crate::event::Listing;
 use crate::limits::{
-    ACCOUNT_LOG_RETRY_AFTER, ACCOUNT_VALUES_IN_FLIGHT_MAX, SHARED_AFTER, UNREADABLE_KEYS_MAX,
+    ACCOUNT_LOG_RETRY_AFTER, ACCOUNT_VALUES_IN_FLIGHT_MAX, EVERYTHING_SHARED_AFTER, SHARED_AFTER,
+    UNREADABLE_KEYS_MAX,
 };
 
 use super::Client;
@@ -36,9 +38,11 @@ pub(super) struct AccountLog {
     held_until: Option<Monotonic>,
     /// The log was read to its head since the program began, or since there is another key.
     pub(super) is_read: bool,
-    /// What may differ from the log, and when it is looked at.
-    changed: BTreeSet<Name>,
-    changed_due: Option<Monotonic>,
+    /// What may differ from the log, and when it is looked at: in a later step, since what this step
+    /// writes is not in the database yet.
+    changed: BTreeMap<Name, Monotonic>,
+    /// What was as in the log under the former storage key: what stands under the present one is right.
+    pub(super) settled: BTreeSet<Name>,
     /// Keys that are to be dropped because nobody can read them any more.
     pub(super) drops: VecDeque<Bytes>,
     /// Keys on their way, with what they name; `None`: the ring, or a key that is dropped.
@@ -72,7 +76,7 @@ impl AccountLog {
         for (key, name) in std::mem::take(&mut self.in_flight) {
             match name {
                 Some(name) => {
-                    self.changed.insert(name);
+                    self.changed.entry(name).or_default();
                 }
                 None if key == RING_KEY => self.must_review_ring = true,
                 None => self.drops.push_back(key),
@@ -87,8 +91,12 @@ impl AccountLog {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Monotonic> {
-        let due = self.changed_due.filter(|_| !self.changed.is_empty() && self.is_read);
-        due.into_iter().chain(self.held_until).min()
+        let due = self.changed.iter().filter(|(name, _)| self.is_read && !self.is_on_its_way(name));
+        due.map(|(_, due)| *due).chain(self.held_until).min()
+    }
+
+    fn is_on_its_way(&self, name: &Name) -> bool {
+        self.in_flight.values().flatten().any(|of| of == name)
     }
 
     fn is_held(&self, now: Monotonic) -> bool {
@@ -109,15 +117,17 @@ impl Client {
 
     /// Lets the account's other devices have a value, a moment from now.
     pub(super) fn share(&mut self, step: &Step<'_>, name: Name) {
-        self.account_log.changed.insert(name);
-        let due = step.now.monotonic.plus(SHARED_AFTER);
-        self.account_log.changed_due.get_or_insert(due);
+        self.account_log.settled.remove(&name);
+        self.compare(step, name, SHARED_AFTER);
     }
 
-    /// Whether this device has something to say that the log has not heard.
-    pub(super) fn is_to_be_shared(&self, name: Name) -> bool {
-        let on_its_way = self.account_log.in_flight.values().flatten();
-        self.account_log.changed.contains(&name) || on_its_way.into_iter().any(|of| *of == name)
+    /// Compares a value with the log, some time from now.
+    fn compare(&mut self, step: &Step<'_>, name: Name, after: Duration) {
+        let due = step.now.monotonic.plus(after);
+        let held = self.account_log.changed.entry(name).or_insert(due);
+        if *held <= step.now.monotonic {
+            *held = due;
+        }
     }
 
     /// Forgets what stood in the log: the server may have lost it.
@@ -139,9 +149,9 @@ impl Client {
     }
 
     /// Compares everything with the log.
-    pub(super) fn share_everything(&mut self, step: &Step<'_>) {
+    pub(super) fn share_everything(&mut self, step: &Step<'_>, after: Duration) {
         for name in self.own_names() {
-            self.share(step, name);
+            self.compare(step, name, after);
         }
     }
 
@@ -165,7 +175,8 @@ impl Client {
         }
         if !std::mem::replace(&mut self.account_log.is_read, true) {
             self.load_key_ring(step)?;
-            self.share_everything(step);
+            // After another device has made a new key, it puts everything that it knows.
+            self.share_everything(step, EVERYTHING_SHARED_AFTER);
         }
         if std::mem::take(&mut self.account_log.must_review_ring) {
             self.review_ring(step)?;
@@ -180,19 +191,13 @@ impl Client {
             self.put_account_value(step, dropped, None, Bytes::new(), Bytes::new());
         }
         let now = step.now.monotonic;
-        if self.account_log.changed_due.is_none_or(|due| now < due) {
-            return Ok(());
-        }
         while self.account_log.in_flight.len() < ACCOUNT_VALUES_IN_FLIGHT_MAX {
-            let on_its_way: BTreeSet<Name> =
-                self.account_log.in_flight.values().flatten().copied().collect();
-            let next = self.account_log.changed.iter().find(|name| !on_its_way.contains(name));
-            let Some(name) = next.copied() else { break };
+            let log = &self.account_log;
+            let mut due = log.changed.iter().filter(|(_, due)| now >= **due);
+            let next = due.find(|(name, _)| !log.is_on_its_way(name)).map(|(name, _)| *name);
+            let Some(name) = next else { break };
             self.account_log.changed.remove(&name);
             self.put_if_changed(step, &key, name)?;
-        }
-        if self.account_log.changed.is_empty() {
-            self.account_log.changed_due = None;
         }
         Ok(())
     }
@@ -245,7 +250,11 @@ impl Client {
         plain: Bytes,
         put: &wire::AccountValuePut,
     ) {
-        self.account_log.in_flight.remove(&key);
+        let name = self.account_log.in_flight.remove(&key).flatten();
+        if let Some(name) = name {
+            // It may be another one by now.
+            self.compare(step, name, SHARED_AFTER);
+        }
         if key == RING_KEY {
             self.account_log.ring = KeyRing::decode(&plain).ok();
             self.account_log.ring_is_loaded = true;
@@ -268,7 +277,7 @@ impl Client {
         }
         self.hold_account_log(step, refused);
         match name {
-            Some(name) => self.share(step, name),
+            Some(name) => self.compare(step, name, SHARED_AFTER),
             None if key == RING_KEY => self.account_log.must_review_ring = true,
             None => self.account_log.drops.push_back(key),
         }

@@ -1,5 +1,5 @@
-//! What the values of the account log mean on this device: read positions, drafts, settings, and
-//! contacts whose safety number was compared.
+//! What the values of the account log mean on this device: read positions, drafts, settings, contacts
+//! whose safety number was compared, and how far the recovery backup is.
 //!
 //! Read positions and drafts live in the conversation's row; settings and contacts in rows of the
 //! account values under their own names, since the log may not have them yet. Drafts of two devices
@@ -8,16 +8,16 @@
 //! clears it there unless it was written on meanwhile.
 
 use bytes::Bytes;
-use tidings_model::{AccountId, ConversationId, Seq};
+use tidings_model::{ConversationId, Seq};
 use tidings_protocol_account::{Draft as SharedDraft, Name, Purpose, Settings, Value};
 use tidings_protocol_content::Reference;
-use tidings_protocol_mls::DeviceList;
 
 use crate::command::CommandId;
 use crate::database::{Database, DatabaseError, Draft, DraftPurpose, Write};
 use crate::event::Outcome;
 
 use super::Client;
+use super::state::State;
 use super::step::Step;
 
 /// Reads the settings that the device has kept.
@@ -36,11 +36,12 @@ impl Client {
         let conversations = self.state.conversations.keys();
         let of_conversations = conversations.flat_map(|conversation| {
             let draft = device.map(|device| Name::Draft(*conversation, device));
-            [Some(Name::ReadPosition(*conversation)), draft].into_iter().flatten()
+            let backed_up = Some(Name::BackedUp(*conversation));
+            [Some(Name::ReadPosition(*conversation)), draft, backed_up].into_iter().flatten()
         });
         let known = self.state.identity.known();
         let contacts = known.accounts().map(Name::VerifiedContact);
-        of_conversations.chain([Name::Settings]).chain(contacts).collect()
+        of_conversations.chain([Name::Settings, Name::BackupKeys]).chain(contacts).collect()
     }
 
     /// The names of all that can stand in the log.
@@ -82,45 +83,27 @@ impl Client {
                 })
             }
             Name::Settings => {
-                let settings = self.settings();
-                (settings != Settings::default()).then_some(Value::Settings(settings))
+                let kept = database.account_value(&name.to_bytes())?;
+                kept.map(|_| Value::Settings(self.settings()))
             }
-            Name::VerifiedContact(account) => self.verified_contact(database, account)?,
+            Name::VerifiedContact(_) | Name::BackupKeys | Name::BackedUp(_) => {
+                let kept = database.account_value(&name.to_bytes())?;
+                kept.and_then(|kept| Value::decode(&kept).ok())
+            }
         })
-    }
-
-    fn verified_contact(
-        &self,
-        database: &dyn Database,
-        account: AccountId,
-    ) -> Result<Option<Value>, DatabaseError> {
-        let kept = database.account_value(&Name::VerifiedContact(account).to_bytes())?;
-        let kept = kept.and_then(|kept| Value::decode(&kept).ok());
-        // A former identity's mark is nobody's. One of an identity that this device does not know yet
-        // is kept until it does.
-        let known = self.state.identity.known();
-        let former: Vec<&DeviceList> = match known.identities(account).count() {
-            0 => Vec::new(),
-            identities => known.identities(account).take(identities - 1).collect(),
-        };
-        Ok(kept.filter(|value| match value {
-            Value::VerifiedContact { founding_hash, .. } => {
-                !former.iter().any(|list| list.founding_hash() == founding_hash)
-            }
-            _ => false,
-        }))
     }
 
     /// What the account's devices do alike, as this one has it.
     pub(super) fn settings(&self) -> Settings {
         let hidden = self.state.account.as_ref().is_some_and(|row| row.hidden);
-        Settings { hidden, no_read_receipts: self.state.no_read_receipts }
+        let State { no_read_receipts, no_backup, .. } = self.state;
+        Settings { hidden, no_read_receipts, no_backup }
     }
 
     /// Keeps a value that has no other place on this device, and shares it.
-    pub(super) fn keep_truth(&mut self, step: &mut Step<'_>, name: Name, value: Option<Value>) {
-        write_truth(step, name, value.as_ref());
-        self.share(step, name);
+    pub(super) fn keep_truth(&mut self, step: &mut Step<'_>, value: &Value) {
+        write_truth(step, value);
+        self.share(step, value.name());
     }
 
     /// Tells others what is read on the account's devices, or does not any more.
@@ -134,7 +117,7 @@ impl Client {
     /// Keeps and shares the settings.
     pub(super) fn settings_changed(&mut self, step: &mut Step<'_>) {
         let settings = self.settings();
-        self.keep_truth(step, Name::Settings, Some(Value::Settings(settings)));
+        self.keep_truth(step, &Value::Settings(settings));
     }
 
     /// Takes a value as it stands in the log now.
@@ -145,10 +128,9 @@ impl Client {
         value: Value,
         is_own: bool,
     ) -> Result<(), DatabaseError> {
-        let former = step.database.account_value(&key)?;
+        let former = step.database.account_value(&key)?.unwrap_or_default();
         step.write(Write::PutAccountValue { key, value: value.encode() });
-        // What this device has changed meanwhile is put after it, and stands.
-        let is_overtaken = self.is_to_be_shared(value.name());
+        let is_overtaken = self.is_overtaken(step, &value, &former)?;
         match value {
             Value::ReadPosition { conversation, log_epoch, seq } => {
                 let of = self.state.conversations.get(&conversation);
@@ -157,22 +139,40 @@ impl Client {
                 }
             }
             Value::Draft(draft) if !is_own => {
-                let former = former.and_then(|former| Value::decode(&former).ok());
-                self.take_draft(step, draft, former);
+                self.take_draft(step, draft, Value::decode(&former).ok());
             }
             Value::Draft(_) => {}
             Value::Settings(settings) if !is_overtaken => self.take_settings(step, settings),
-            Value::VerifiedContact { account, .. } if !is_overtaken => {
-                write_truth(step, Name::VerifiedContact(account), Some(&value));
-            }
+            Value::VerifiedContact { .. } if !is_overtaken => write_truth(step, &value),
             Value::Settings(_) | Value::VerifiedContact { .. } => {}
+            Value::BackupKeys(keys) => self.take_backup_keys(step, keys),
+            Value::BackedUp(mark) if !is_overtaken => self.take_backed_up(step, mark),
+            Value::BackedUp(_) => {}
         }
         Ok(())
     }
 
+    /// Whether this device has changed a value and the log has not heard of it: that is put after what
+    /// stands there, and stands.
+    fn is_overtaken(
+        &mut self,
+        step: &Step<'_>,
+        value: &Value,
+        former: &Bytes,
+    ) -> Result<bool, DatabaseError> {
+        let name = value.name();
+        if self.account_log.settled.remove(&name) {
+            return Ok(false);
+        }
+        let own = self.truth(step.database, name)?;
+        let own = own.as_ref().map_or_else(Bytes::new, Value::encode);
+        Ok(own != former && own != value.encode())
+    }
+
     fn take_settings(&mut self, step: &mut Step<'_>, settings: Settings) {
         self.state.no_read_receipts = settings.no_read_receipts;
-        write_truth(step, Name::Settings, Some(&Value::Settings(settings)));
+        self.state.no_backup = settings.no_backup;
+        write_truth(step, &Value::Settings(settings));
         self.set_presence(step, settings.hidden);
     }
 
@@ -199,16 +199,11 @@ impl Client {
     ) -> Result<(), DatabaseError> {
         let Some(former) = step.database.account_value(&key)? else { return Ok(()) };
         step.write(Write::PutAccountValue { key, value: Bytes::new() });
-        let Ok(former) = Value::decode(&former) else { return Ok(()) };
-        let name = former.name();
-        if is_own || self.is_to_be_shared(name) {
-            return Ok(());
-        }
-        match former {
-            Value::Draft(draft) => self.draft_dropped(step, &draft),
-            Value::Settings(_) => self.take_settings(step, Settings::default()),
-            Value::VerifiedContact { .. } => write_truth(step, name, None),
-            Value::ReadPosition { .. } => {}
+        // Nothing else is ever taken back by being dropped.
+        if let Ok(Value::Draft(draft)) = Value::decode(&former)
+            && !is_own
+        {
+            self.draft_dropped(step, &draft);
         }
         Ok(())
     }
@@ -266,9 +261,9 @@ impl Client {
     }
 }
 
-fn write_truth(step: &mut Step<'_>, name: Name, value: Option<&Value>) {
-    let value = value.map_or_else(Bytes::new, Value::encode);
-    step.write(Write::PutAccountValue { key: name.to_bytes().into(), value });
+pub(super) fn write_truth(step: &mut Step<'_>, value: &Value) {
+    let key = value.name().to_bytes().into();
+    step.write(Write::PutAccountValue { key, value: value.encode() });
 }
 
 fn local(draft: &SharedDraft) -> Draft {

@@ -255,6 +255,17 @@ impl Client {
                 of.row.unread += 1;
             }
         }
+        self.write_row(step, batch, row)
+    }
+
+    /// Writes an entry's row, with what follows for its expiry and for search.
+    pub(super) fn write_row(
+        &mut self,
+        step: &mut Step<'_>,
+        batch: &mut Batch,
+        row: EntryRow,
+    ) -> Result<(), DatabaseError> {
+        let conversation = row.conversation;
         if let Some(expires_at) = row.entry.expires_at().filter(|_| !row.entry.erased) {
             let soonest = self.state.next_expiry.map_or(expires_at, |next| next.min(expires_at));
             self.state.next_expiry = Some(soonest);
@@ -427,6 +438,7 @@ impl Client {
             .filter(|row| !row.detached && row.entry.account != me && row.counts_as_unread());
         let unread = unread.saturating_sub(lost_unread.count() as u64);
         let offered_again = self.offer_again(step, conversation, me, &lost.entries);
+        let renamed = lost.entries.iter().any(|row| is_own_profile(row, me));
         step.write(Write::Rewind { conversation, after: since, own: me });
         let Some(of) = self.state.conversations.get_mut(&conversation) else { return Ok(()) };
         of.row.cursor = Some(Cursor { epoch, seq: since, checksum });
@@ -452,6 +464,7 @@ impl Client {
             of.write(step);
         }
         if seen > since {
+            self.begin_healing(conversation, renamed);
             step.notice(Notice::LogWentBack { conversation, offered_again });
         }
         self.server_went_back(step)
@@ -494,6 +507,12 @@ impl Client {
         }
         count
     }
+}
+
+/// Whether an entry is one by which this account has said what a group is called.
+fn is_own_profile(row: &EntryRow, me: AccountId) -> bool {
+    let is_line = row.entry.kind == EntryKind::Message && row.role == EntryRole::Event;
+    is_line && row.entry.account == me && !row.detached
 }
 
 /// Puts the current text of a message into the search index, or takes the message out of it.

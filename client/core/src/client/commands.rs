@@ -188,6 +188,10 @@ impl Client {
                 self.set_read_receipts(step, id, sent);
                 Ok(Ok(()))
             }
+            Command::SetBackup { kept } => {
+                self.set_backup(step, id, kept);
+                Ok(Ok(()))
+            }
             Command::ShowLinkCode => Ok(self.show_link_code(step, id)),
             Command::Link { device, code } => Ok(self.link_device(step, id, device, &code)),
             Command::AnswerLink { accepted } => Ok(self.answer_link(step, id, accepted)),

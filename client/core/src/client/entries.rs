@@ -52,6 +52,7 @@ impl Client {
                 Item::Hidden(hidden) => {
                     (cursor.seq, cursor.checksum) = (hidden.to, None);
                     step.write(Write::PutHidden(conversation, hidden));
+                    self.missed_trimmed(step, conversation, hidden)?;
                 }
             }
             if !self.state.conversations.get(&conversation).is_some_and(Conversation::reads) {

@@ -36,6 +36,8 @@ pub(super) struct Identity {
     pub(super) lists: Arc<RwLock<KnownLists>>,
     /// Hash of the entry 0 by which the account's list begins, as this device knows from a person.
     anchor: Option<[u8; 32]>,
+    /// Both follow from the row: made once, since a key costs a multiplication on its curve.
+    key: OnceLock<SecretKey>,
     mls: OnceLock<Mls>,
 }
 
@@ -50,6 +52,7 @@ impl Identity {
             row: database.identity()?,
             lists: Arc::new(RwLock::new(lists)),
             anchor: database.account_value(ANCHOR)?.and_then(|kept| kept[..].try_into().ok()),
+            key: OnceLock::new(),
             mls: OnceLock::new(),
         })
     }
@@ -66,7 +69,8 @@ impl Identity {
 
     /// The device's key.
     pub(super) fn key(&self) -> Option<SecretKey> {
-        self.row.as_ref().map(|row| SecretKey::from_seed(&row.key))
+        let row = self.row.as_ref()?;
+        Some(self.key.get_or_init(|| SecretKey::from_seed(&row.key)).clone())
     }
 
     pub(super) fn write(&self, step: &mut Step<'_>) {
@@ -188,6 +192,7 @@ impl Client {
     /// is of no use to it: keys of groups live and die with their device.
     pub(super) fn identity_of_new_device(&mut self, step: &mut Step<'_>) {
         step.write(Write::DeleteAllKeyPackages);
+        self.forget_history(step);
         let sealed: Vec<_> = self
             .state
             .conversations
@@ -216,6 +221,7 @@ impl Client {
             inbox: 0,
             account_log: 0,
         });
+        self.state.identity.key = OnceLock::new();
         self.state.identity.mls = OnceLock::new();
         self.state.identity.write(step);
         step.must_sync();
@@ -316,6 +322,7 @@ impl Client {
         }
         self.anchor(step, *list.founding_hash());
         self.state.identity.write(step);
+        self.begin_import(step);
         step.must_sync();
         let act =
             ListAct::Add { device: device.device, key: own.public(), signer: Box::new(signer) };
@@ -330,6 +337,7 @@ impl Client {
             row.recovery = Some(step.entropy.bytes());
         }
         self.state.identity.write(step);
+        self.drop_former_backup(step);
         step.must_sync();
         self.want_list_act(ListAct::BeginAnew, Some(self.waits_for(step, id)));
         Ok(())

@@ -77,7 +77,7 @@ impl Client {
         for item in page.items {
             match item.content {
                 Some(InboxContent::Invitation(invitation)) => self.invited(step, invitation)?,
-                Some(InboxContent::Message(message)) => self.device_message(step, &message),
+                Some(InboxContent::Message(message)) => self.device_message(step, &message)?,
                 None => {}
             }
         }
@@ -112,13 +112,25 @@ impl Client {
         device: DeviceId,
         payload: bytes::Bytes,
     ) {
-        let message_id: [u8; 16] = step.entropy.bytes();
+        let message_id = step.entropy.bytes();
+        let purpose = AccountRequest::SendToDevice(device);
+        self.put_into_inbox(step, device, message_id, payload, purpose);
+    }
+
+    /// Puts something into the inbox of another device of the account, once for each message id.
+    pub(super) fn put_into_inbox(
+        &mut self,
+        step: &mut Step<'_>,
+        device: DeviceId,
+        message_id: [u8; 16],
+        payload: bytes::Bytes,
+        purpose: AccountRequest,
+    ) {
         let body = wire::SendToDevice {
             device: id_bytes(device.as_bytes()),
             message_id: bytes::Bytes::copy_from_slice(&message_id),
             payload,
         };
-        let purpose = Purpose::Account(AccountRequest::SendToDevice(device));
-        self.requests.send(step, purpose, Request::SendToDevice(body));
+        self.requests.send(step, Purpose::Account(purpose), Request::SendToDevice(body));
     }
 }

@@ -12,6 +12,7 @@ use tidings_protocol_account::{KeyRing, RING_KEY, Recipient, StorageKey};
 use tidings_protocol_mls::{DeviceList, SecretKey, SignatureKey};
 
 use crate::database::{DatabaseError, Write};
+use crate::limits::SHARED_AFTER;
 
 use super::Client;
 use super::step::Step;
@@ -124,7 +125,7 @@ impl Client {
         self.account_log.drops.extend(dropped);
         let unreadable = std::mem::take(&mut self.account_log.unreadable);
         self.account_log.drops.extend(unreadable);
-        self.share_everything(step);
+        self.share_everything(step, SHARED_AFTER);
         Ok(())
     }
 
@@ -140,7 +141,11 @@ impl Client {
         if let Some(former) = former {
             for name in self.all_names() {
                 let place = Bytes::copy_from_slice(&former.key_of(name));
-                if step.database.account_value(&place)?.is_some() {
+                if let Some(stood) = step.database.account_value(&place)? {
+                    let own = self.truth(step.database, name)?;
+                    if own.is_some_and(|own| own.encode() == stood) {
+                        self.account_log.settled.insert(name);
+                    }
                     let value = Bytes::new();
                     step.write(Write::PutAccountValue { key: place.clone(), value });
                     dropped.push(place);

@@ -4,7 +4,7 @@
 //! yes: on the old device before it signs the new one into the list, on the new one before it believes
 //! the list and takes the account storage key. If the new one's person says no, the old device takes it
 //! out of the list again. Attempts live in memory: a restart ends them, and a new code begins another.
-//! Deliberately not here: history ([`tidings_protocol_linking::HistoryKey`]).
+//! Deliberately not here: the history that the old device gives the new one ([`super::history`]).
 
 use bytes::Bytes;
 use prost::Message;
@@ -17,6 +17,7 @@ use tidings_protocol_linking::{
 use tidings_protocol_mls::{Coverage, SignatureKey};
 
 use crate::command::CommandId;
+use crate::database::DatabaseError;
 use crate::event::{Failure, Listing, Notice, Outcome};
 use crate::limits::LINK_PROVED_WITHIN;
 
@@ -166,6 +167,7 @@ impl Client {
             }
             self.state.identity.write(step);
             self.account_log.begin_again();
+            self.begin_history(step, by, &link, bundle.history_key);
         }
         self.end_link(step, by, link, accepted);
     }
@@ -177,17 +179,20 @@ impl Client {
         let founding_hash = self.own_list_known().map(|list| *list.founding_hash());
         let storage_key = self.storage_key();
         let Some(given) = self.links.given.as_mut().filter(is_this) else { return };
+        let history_key = HistoryKey::from_bytes(step.entropy.bytes());
         let confirm = match (outcome, founding_hash, storage_key) {
             (Outcome::Done, Some(founding_hash), Some(key)) => given.attempt.confirm(&Bundle {
                 founding_hash,
                 storage_key: (key.version(), Secret32((*key.secret()).into())),
-                history_key: HistoryKey::from_bytes(step.entropy.bytes()),
+                history_key: history_key.clone(),
             }),
             _ => Err(LinkError::OutOfTurn),
         };
         match confirm {
             Ok(confirm) => {
                 given.stage = Stage::Confirmed;
+                let link = Bytes::copy_from_slice(given.attempt.link());
+                self.give_history(step, device, &link, history_key);
                 self.send_link(step, device, Body::LinkConfirm(confirm));
             }
             Err(_) => {
@@ -219,17 +224,25 @@ impl Client {
     }
 
     /// Takes what another device of the account has sent. What is no such message says nothing.
-    pub(super) fn device_message(&mut self, step: &mut Step<'_>, message: &DeviceMessage) {
+    pub(super) fn device_message(
+        &mut self,
+        step: &mut Step<'_>,
+        message: &DeviceMessage,
+    ) -> Result<(), DatabaseError> {
         let from = message.device;
-        let Ok(message) = wire::DeviceMessage::decode(&message.payload[..]) else { return };
+        let Ok(message) = wire::DeviceMessage::decode(&message.payload[..]) else { return Ok(()) };
         match message.body {
             Some(Body::LinkStart(start)) => self.link_started(step, from, &start),
             Some(Body::LinkReply(reply)) => self.link_replied(step, from, &reply),
             Some(Body::LinkConfirm(confirm)) => self.link_confirmed(step, from, &confirm),
             Some(Body::LinkEnd(end)) => self.link_ended(step, from, &end),
-            // History is neither asked for nor given yet; of the rest a later version knows.
-            Some(Body::HistoryRequest(_) | Body::HistoryPart(_)) | None => {}
+            Some(Body::HistoryRequest(request)) => self.history_requested(step, from, &request),
+            Some(Body::HistoryPart(part)) => return self.history_came(step, from, &part),
+            Some(Body::HistoryEnd(end)) => self.history_over(step, from, &end),
+            // Of the rest a later version knows.
+            None => {}
         }
+        Ok(())
     }
 
     fn link_started(&mut self, step: &mut Step<'_>, from: DeviceId, start: &wire::LinkStart) {
@@ -300,6 +313,7 @@ impl Client {
                 self.links.given = None;
                 if !completed {
                     // Its person has said no.
+                    self.withhold_history(step, from);
                     self.want_list_act(ListAct::Remove { device: from }, None);
                 }
                 step.notice(Notice::LinkEnded { device: from, completed });
@@ -335,7 +349,7 @@ impl Client {
         self.send_link(step, device, Body::LinkEnd(wire::LinkEnd { link, completed }));
     }
 
-    fn send_link(&mut self, step: &mut Step<'_>, device: DeviceId, body: Body) {
+    pub(super) fn send_link(&mut self, step: &mut Step<'_>, device: DeviceId, body: Body) {
         let message = wire::DeviceMessage { body: Some(body) };
         self.send_to_device(step, device, message.encode_to_vec().into());
     }

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::PoisonError;
 
 use tidings_model::{AccountId, DeviceId, Monotonic};
-use tidings_protocol_account::Name;
+use tidings_protocol_account::Value;
 use tidings_protocol_app::limits::ACCOUNTS_PER_REQUEST_MAX;
 use tidings_protocol_app::sealed::{DeviceListPart, ListHead};
 use tidings_protocol_app::wire::client_frame::Body as Request;
 use tidings_protocol_app::{FieldError, Refused, wire};
-use tidings_protocol_mls::{DeviceList, ListError};
+use tidings_protocol_mls::DeviceList;
 
 use crate::command::CommandId;
 use crate::database::{DeviceListRow, Write};
@@ -259,7 +259,7 @@ impl Client {
     /// An account that was known has a new identity: whoever has compared its safety number has
     /// compared the former one.
     fn identity_changed(&mut self, step: &mut Step<'_>, account: AccountId) {
-        self.share(step, Name::VerifiedContact(account));
+        self.keep_truth(step, &Value::VerifiedContact { account, founding_hash: None });
         step.notice(Notice::IdentityChanged { account });
     }
 

@@ -51,7 +51,10 @@ impl Client {
                         let (position, request) = *next;
                         self.state.outbox.in_flight.insert(position);
                         self.requests.send(step, Purpose::Outbox(position), request);
-                        break;
+                        // Of a sealed conversation several may be in flight.
+                        if self.part(conversation).is_none() {
+                            break;
+                        }
                     }
                     Next::Drop(position) => self.drop_row(step, position),
                     Next::Wait => break,
@@ -147,7 +150,7 @@ impl Client {
         match answer {
             Answer::Accepted(accepted) => {
                 let seq = tidings_protocol_app::seq("seq", accepted.seq)?;
-                self.accepted(step, row, seq, &accepted)?;
+                self.accepted(step, row, seq)?;
             }
             Answer::Done(_) => {
                 self.drop_row(step, position);
@@ -173,7 +176,6 @@ impl Client {
         step: &mut Step<'_>,
         row: OutboxRow,
         seq: Seq,
-        accepted: &wire::Accepted,
     ) -> Result<(), DatabaseError> {
         let OutboxRow { conversation, message_id, position, .. } = row;
         step.touch(conversation);
@@ -181,7 +183,7 @@ impl Client {
         let is_sealed = of.is_some_and(Conversation::is_sealed);
         let is_message = matches!(row.act, OutboxAct::Send { .. });
         if is_sealed && of.is_some_and(|of| seq <= of.seen()) {
-            self.settle_hidden(step, &row, seq, accepted)?;
+            self.settle_skipped(step, &row, seq)?;
         } else if is_message || is_sealed {
             self.state.outbox.accepted.insert(message_id, seq);
         } else {
@@ -208,6 +210,10 @@ impl Client {
         self.state.outbox.in_flight.remove(&position);
         if matches!(refused.code, code::UNAUTHENTICATED | code::TOKEN_REVOKED) {
             self.reconnect(step, &refused.message);
+            return Ok(());
+        }
+        let conversation = self.state.outbox.row(position).map(|row| row.conversation);
+        if conversation.is_some_and(|of| self.waits_for_healing(step, of, &refused)) {
             return Ok(());
         }
         if refused.may_retry {

@@ -1,7 +1,7 @@
 //! What the server says about conversations and people: states, members, presence, typing, devices.
 
 use tidings_model::{
-    AccountId, Checksum, ConversationId, DeviceId, GroupEpoch, Role, Seq, Timestamp,
+    AccountId, Checksum, ConversationId, DeviceId, GroupEpoch, LogEpoch, Role, Seq, Timestamp,
 };
 use tidings_protocol_app::wire::client_frame::Body as Request;
 use tidings_protocol_app::{FieldError, id, id_bytes, optional_id, wire};
@@ -56,7 +56,8 @@ impl Client {
                 row.kind = read.kind;
                 row.role = read.role;
                 row.member_count = state.member_count;
-                let part = of.part_of_member(read.role.is_some());
+                let epoch = LogEpoch::new(state.log_epoch);
+                let part = of.part_of_member(read.role.is_some(), epoch, read.epoch_since);
                 row.sealing = Sealing::Sealed { part };
             }
         }
@@ -221,6 +222,7 @@ struct ReadState {
     /// Where the group stands; `None`: the conversation is open.
     group: Option<GroupEpoch>,
     head: Seq,
+    epoch_since: Seq,
     partner: Option<Profile>,
 }
 
@@ -232,6 +234,7 @@ impl ReadState {
             role: state.role().to_model(),
             group: wire::GroupEpoch::optional("group", state.group.as_ref())?,
             head: tidings_protocol_app::seq("head", state.head)?,
+            epoch_since: tidings_protocol_app::seq("log_epoch_since", state.log_epoch_since)?,
             partner: state.partner.as_ref().map(read_profile).transpose()?,
         })
     }

@@ -27,10 +27,20 @@ pub(super) enum Purpose {
     Outbox(i64),
     Fetch(ConversationId),
     Describe(ConversationId),
+    /// The entry of a message of the outbox, by the row's place.
+    OwnEntry {
+        conversation: ConversationId,
+        position: i64,
+    },
     /// What an external Commit needs.
     FetchGroup(ConversationId),
     /// An own Commit, by its message id.
     Commit {
+        conversation: ConversationId,
+        message_id: MessageId,
+    },
+    /// A handshake that was given back, by its message id.
+    OfferAgain {
         conversation: ConversationId,
         message_id: MessageId,
     },

@@ -59,7 +59,7 @@ impl Client {
         Ok(matches!(
             value,
             Some(Value::VerifiedContact { founding_hash, .. })
-                if founding_hash == *list.founding_hash()
+                if founding_hash == Some(*list.founding_hash())
         ))
     }
 
@@ -72,10 +72,8 @@ impl Client {
         verified: bool,
     ) -> Result<(), Failure> {
         let list = self.state.identity.list(account).ok_or(Failure::NoDeviceList)?;
-        let founding_hash = *list.founding_hash();
-        let name = Name::VerifiedContact(account);
-        let value = verified.then_some(Value::VerifiedContact { account, founding_hash });
-        self.keep_truth(step, name, value);
+        let founding_hash = verified.then_some(*list.founding_hash());
+        self.keep_truth(step, &Value::VerifiedContact { account, founding_hash });
         step.must_sync();
         step.outcome(id, Outcome::Done);
         Ok(())

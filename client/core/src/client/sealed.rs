@@ -9,7 +9,8 @@
 //! - [`groups`] holds groups in memory, [`progress`] what is under way in a conversation.
 //! - [`send`] drives what waits in the outbox: [`create`], [`members`], [`commits`], messages.
 //! - [`take_in`] reads, [`effects`] and [`roster`] carry out what was read.
-//! - [`join`] brings this device in, by a Welcome or by itself.
+//! - [`join`] brings this device in, by a Welcome or by itself; [`keys`] tells when it has to.
+//! - [`healing`] gives back what a log has lost.
 //! - [`names`] says what a group is called.
 //!
 //! Deliberately not here: cryptography (`client/mls`), rules about who may do what
@@ -19,9 +20,12 @@ mod commits;
 mod create;
 mod effects;
 mod groups;
+mod healing;
 mod join;
+mod keys;
 mod members;
 mod names;
+mod own_entries;
 mod progress;
 mod restart;
 mod roster;
@@ -46,4 +50,6 @@ pub struct SealedCounts {
     pub commits: u64,
     /// External Commits by which this device came in.
     pub rejoins: u64,
+    /// Handshakes that were given back to a server that had lost them.
+    pub given_back: u64,
 }

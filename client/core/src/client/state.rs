@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidings_model::{
-    AccountId, ConversationId, ConversationKind, LogEpoch, MessageId, Monotonic, Seq, Timestamp,
+    AccountId, ConversationId, ConversationKind, GroupEpoch, LogEpoch, MessageId, Monotonic, Seq,
+    Timestamp,
 };
 
 use crate::command::CommandId;
@@ -13,7 +14,11 @@ use crate::database::{
 };
 
 use super::account_values::read_settings;
+use super::backup::Backup;
+use super::history::History;
 use super::identity::Identity;
+use crate::outbox_act::OutboxAct;
+
 use super::sealed::Progress;
 use super::step::Step;
 
@@ -25,8 +30,14 @@ pub(super) struct State {
     pub(super) profiles: HashMap<AccountId, Profile>,
     pub(super) outbox: Outbox,
     pub(super) identity: Identity,
+    /// What the account's devices hand over of their history.
+    pub(super) history: History,
+    /// How far the recovery backup is.
+    pub(super) backup: Backup,
     /// What was read is told to nobody.
     pub(super) no_read_receipts: bool,
+    /// No recovery backup is kept at the server.
+    pub(super) no_backup: bool,
     /// The server's clock less that of the device, in milliseconds.
     pub(super) server_ahead_ms: i64,
     /// When the next payload expires, by the server's clock.
@@ -123,9 +134,17 @@ impl Conversation {
     }
 
     /// This device's part as it follows from what the server says of the account, while the device
-    /// cannot read the group itself.
-    pub(super) fn part_of_member(&self, is_member: bool) -> GroupPart {
+    /// cannot read the group itself. `common` is the last place that all epochs of the log have in
+    /// common: a server that was restored may not know any more that the account was removed.
+    pub(super) fn part_of_member(
+        &self,
+        is_member: bool,
+        epoch: Option<LogEpoch>,
+        common: Seq,
+    ) -> GroupPart {
+        let went_back = self.epoch() != epoch && self.seen() > common;
         match self.part() {
+            Some(GroupPart::Removed) if went_back => GroupPart::Removed,
             Some(GroupPart::Removed) | None if is_member => GroupPart::Outside,
             Some(part) if is_member => part,
             _ => GroupPart::Removed,
@@ -280,6 +299,33 @@ impl Outbox {
             .find(|row| row.failure.is_none() && !self.accepted.contains_key(&row.message_id))
     }
 
+    /// What of a sealed conversation is to be sent next beside the messages that are in flight; `None`
+    /// if `window` of them are, or one of them has to be sealed anew.
+    pub(super) fn next_beside(
+        &self,
+        conversation: ConversationId,
+        place: GroupEpoch,
+        window: usize,
+    ) -> Option<&OutboxRow> {
+        let mut in_flight = 0;
+        let mut next = None;
+        for row in self.of(conversation) {
+            let is_done = row.failure.is_some() || self.accepted.contains_key(&row.message_id);
+            if self.in_flight.contains(&row.position) {
+                let is_stale = row.sealed.as_ref().is_none_or(|sealed| sealed.made_in != place);
+                // Behind one that was refused nothing is sent before all answers have come.
+                if is_stale || next.is_some() {
+                    return None;
+                }
+                in_flight += 1;
+            } else if !is_done && next.is_none() {
+                next = Some(row);
+            }
+        }
+        let is_message = |row: &&OutboxRow| matches!(row.act, OutboxAct::Send { .. });
+        next.filter(|row| in_flight == 0 || (in_flight < window && is_message(row)))
+    }
+
     /// The conversations that have something in the outbox.
     pub(super) fn conversations(&self) -> Vec<ConversationId> {
         let mut conversations: Vec<(i64, ConversationId)> = self
@@ -342,13 +388,19 @@ impl State {
         for row in database.outbox()? {
             outbox.put(row);
         }
+        let settings = read_settings(database)?;
+        let mut conversations: HashMap<ConversationId, Conversation> = database
+            .conversations()?
+            .into_iter()
+            .map(|row| (row.conversation, Conversation::new(row)))
+            .collect();
+        for ahead in database.conversations_ahead()? {
+            if let Some(of) = conversations.get_mut(&ahead) {
+                of.progress.heal();
+            }
+        }
         Ok(Self {
             account: database.account()?,
-            conversations: database
-                .conversations()?
-                .into_iter()
-                .map(|row| (row.conversation, Conversation::new(row)))
-                .collect(),
             profiles: database
                 .profiles()?
                 .into_iter()
@@ -356,7 +408,11 @@ impl State {
                 .collect(),
             outbox,
             identity: Identity::load(database)?,
-            no_read_receipts: read_settings(database)?.no_read_receipts,
+            history: History::load(database, conversations.keys().copied())?,
+            backup: Backup::load(database)?,
+            conversations,
+            no_read_receipts: settings.no_read_receipts,
+            no_backup: settings.no_backup,
             server_ahead_ms: 0,
             next_expiry: database.next_expiry()?,
         })
@@ -399,5 +455,39 @@ impl State {
                 step.touch(conversation.id());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_protocol_content::Reference;
+
+    use super::*;
+
+    fn row(position: i64) -> OutboxRow {
+        let target = Reference {
+            account: AccountId::from_bytes([1; 16]),
+            message_id: MessageId::from_bytes([2; 16]),
+        };
+        OutboxRow {
+            position,
+            conversation: ConversationId::from_bytes([3; 16]),
+            message_id: MessageId::from_bytes([4; 16]),
+            time: Timestamp::from_millis(0),
+            act: OutboxAct::Erase { target },
+            failure: None,
+            sealed: None,
+        }
+    }
+
+    #[test]
+    fn place_of_a_row_that_is_gone_is_not_used_again() {
+        let mut outbox = Outbox::default();
+        outbox.put(row(outbox.next_position()));
+        outbox.remove(0);
+        assert_eq!(outbox.next_position(), 1, "the answer to the former row may still come");
+        outbox.put(row(outbox.front_position()));
+        outbox.remove(-1);
+        assert_eq!(outbox.front_position(), -2);
     }
 }

@@ -54,6 +54,11 @@ impl TailCheck {
         self.asked_at = None;
     }
 
+    /// What an answer took last; zero while nothing was asked.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or_default()
+    }
+
     fn answered(&mut self, now: Monotonic) {
         let took = self.asked_at.take().map(|asked_at| now.since(asked_at));
         self.round_trip = took.or(self.round_trip);
@@ -130,11 +135,17 @@ impl Client {
             (Purpose::Describe(conversation), Answer::Description(description)) => {
                 return self.described(step, conversation, description);
             }
+            (Purpose::OwnEntry { conversation, position }, Answer::Entries(entries)) => {
+                return self.own_entry_fetched(step, conversation, position, entries);
+            }
             (Purpose::FetchGroup(conversation), Answer::Group(group)) => {
                 return self.group_fetched(step, conversation, group);
             }
             (Purpose::Commit { conversation, message_id }, Answer::Accepted(accepted)) => {
                 return self.commit_accepted(step, conversation, message_id, &accepted);
+            }
+            (Purpose::OfferAgain { conversation, message_id }, Answer::Accepted(accepted)) => {
+                return self.given_back(step, conversation, message_id, &accepted);
             }
             (Purpose::Acknowledge { conversation, delivered, read }, Answer::Done(_)) => {
                 self.acknowledged(conversation, delivered, read);
@@ -170,6 +181,9 @@ impl Client {
             (Purpose::Commit { conversation, message_id }, _) => {
                 return self.commit_refused(step, conversation, message_id, refused);
             }
+            (Purpose::OfferAgain { conversation, message_id }, _) => {
+                return self.giving_back_refused(step, conversation, message_id, &refused);
+            }
             (Purpose::Wish(wish), _) => self.wish_refused(step, *wish, refused),
             (Purpose::SignUp | Purpose::SignInStart | Purpose::SignInFinish, _) => {
                 self.sign_in_refused(step, refused);
@@ -187,6 +201,8 @@ impl Client {
                     }
                 }
             }
+            // It is asked for again with the next connection.
+            (Purpose::OwnEntry { .. }, _) => {}
             (Purpose::FetchGroup(conversation), _) => {
                 self.group_refused(step, conversation, &refused);
             }
@@ -325,8 +341,10 @@ impl Client {
             self.read_on(step, conversation);
             in_flight += 1;
         }
-        if self.catching_up && in_flight == 0 {
-            self.caught_up(step);
+        let is_reading =
+            in_flight > 0 || self.state.conversations.values().any(|of| of.progress.is_stopped());
+        if self.catching_up && !is_reading {
+            self.caught_up(step)?;
         }
         Ok(())
     }
@@ -353,14 +371,16 @@ impl Client {
         self.requests.send(step, Purpose::Fetch(conversation), Request::Fetch(fetch));
     }
 
-    fn caught_up(&mut self, step: &mut Step<'_>) {
+    fn caught_up(&mut self, step: &mut Step<'_>) -> Result<(), DatabaseError> {
         self.catching_up = false;
         if self.state.must_read_first() {
+            self.taint_all(step)?;
             if let Some(row) = &mut self.state.account {
                 row.standing = Standing::SignedIn;
             }
             self.state.write_account(step);
         }
+        Ok(())
     }
 
     fn fetched(
@@ -453,7 +473,7 @@ impl Client {
         if self.link.take_ping(step.now.monotonic) && !self.tail.ping_in_flight {
             self.tail.ping_in_flight = true;
             self.tail.asked_at = Some(step.now.monotonic);
-            let round_trip = self.tail.round_trip.unwrap_or_default().as_millis();
+            let round_trip = self.tail.round_trip().as_millis();
             let round_trip_ms = u32::try_from(round_trip).unwrap_or(u32::MAX);
             self.requests.send(step, Purpose::Ping, Request::Ping(wire::Ping { round_trip_ms }));
         }

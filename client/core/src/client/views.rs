@@ -289,11 +289,12 @@ impl Client {
     }
 
     /// When something is due by time.
-    pub(super) fn next_timeout(&self) -> Option<Monotonic> {
+    pub(super) fn next_timeout(&self, now: Monotonic) -> Option<Monotonic> {
         let conversations = self.state.conversations.values();
         let of_conversations = conversations.flat_map(|of| {
             let typing = of.typing.iter().map(|(_, until)| *until);
-            let echo = of.echo.map(|(_, due)| due).filter(|_| self.link.is_up());
+            // A late one was fetched in this step, or waits for something else that will happen.
+            let echo = of.echo.map(|(_, due)| due).filter(|due| self.link.is_up() && *due > now);
             let receipt = (self.link.is_up()
                 && of.must_acknowledge(self.state.no_read_receipts)
                 && !of.receipt_in_flight)

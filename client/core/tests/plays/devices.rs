@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_client_core::database::{Database, Draft, DraftPurpose};
-use tidings_client_core::{Command, Failure, Listing, Notice, Outcome, Unsent};
+use tidings_client_core::{Command, Failure, Listing, Notice, Outcome, Send, Unsent};
 use tidings_model::{AccountId, ConversationId, DeviceId, Seq, Timestamp};
 use tidings_protocol_identity::RecoveryKey;
 use tidings_protocol_linking::LinkCode;
@@ -360,6 +360,88 @@ fn revoked_device_is_out_of_the_list_and_cannot_read_what_is_shared_from_then_on
     assert!(stale, "what stood under the former one is dropped");
     let fresh = shared.values.iter().filter(|(_, (_, _, value))| !value.is_empty()).count();
     assert_eq!(fresh, 2, "the ring, and Kofi's mark under the new key");
+}
+
+#[test]
+fn device_that_is_not_in_the_list_any_more_signs_itself_out_and_says_why() {
+    let mut world = world();
+    world.linked("phone");
+    let phone = world.person("phone").device();
+    world.server.faults.keeps_tokens = true;
+    world.outcome("Anna", Command::RevokeDevice { device: phone });
+    world.pass(A_WHILE);
+    let notices = world.notices_of("phone");
+    assert!(notices.contains(&Notice::RemovedFromDeviceList), "{notices:?}");
+    assert!(notices.contains(&Notice::SignedOut));
+}
+
+/// What Anna's devices have to agree about in the end.
+fn shared_by(world: &mut World, name: &str, contacts: &[AccountId]) -> (Vec<bool>, Vec<Seq>) {
+    let verified = contacts.iter().map(|contact| world.verified(name, *contact)).collect();
+    let mut rows = world.people[name].database.conversations().expect("rows");
+    rows.sort_by_key(|row| row.conversation);
+    (verified, rows.into_iter().map(|row| row.read).collect())
+}
+
+#[test]
+fn devices_of_an_account_agree_in_the_end_whatever_fails() {
+    for seed in 0..12 {
+        let mut world = World::with_people(seed, &["Anna", "Kofi", "Lea"]);
+        world.pass(A_WHILE);
+        for name in ["phone", "tablet", "desk"] {
+            world.linked(name);
+        }
+        let contacts = [world.id("Kofi"), world.id("Lea")];
+        for contact in contacts {
+            for name in ["Anna", "phone", "tablet", "desk"] {
+                world.outcome(name, Command::SafetyNumber { account: contact });
+            }
+        }
+        let conversation = world.group("trip", &["Kofi", "Anna"]);
+        let (desk, mut revoked) = (world.person("desk").device(), false);
+        for turn in 0..150 {
+            let names = world.names();
+            let name = names[world.dice.below(names.len())].clone();
+            let account = contacts[world.dice.below(2)];
+            match world.dice.below(12) {
+                0 => world.cut(&name),
+                1 => world.restart_client(&name),
+                2 => world.person(&name).database.is_full = true,
+                3 if world.listing(&name) == Listing::Listed => {
+                    let verified = world.dice.one_in(2);
+                    world.command(&name, Command::Verify { account, verified });
+                }
+                4 => {
+                    let text = "on we go".to_owned();
+                    let send = Send { conversation, message_id: None, text, reply_to: None };
+                    world.command("Kofi", Command::Send(send));
+                }
+                5 => {
+                    let of = world.people[&name].list.iter().map(|of| of.head).max();
+                    let up_to = of.unwrap_or(Seq::ZERO);
+                    world.command(&name, Command::MarkRead { conversation, up_to });
+                }
+                6 if turn > 75 && !revoked => {
+                    revoked = true;
+                    world.command("phone", Command::RevokeDevice { device: desk });
+                }
+                _ => {
+                    world.deliver_to_server(&name);
+                    world.deliver_to_client(&name);
+                }
+            }
+            world.advance(Duration::from_millis(300));
+        }
+        for name in world.names() {
+            world.person(&name).database.is_full = false;
+        }
+        world.pass(Duration::from_secs(200));
+        let anna = shared_by(&mut world, "Anna", &contacts);
+        for name in ["phone", "tablet"] {
+            assert_eq!(world.listing(name), Listing::Listed, "seed {seed}");
+            assert_eq!(shared_by(&mut world, name, &contacts), anna, "seed {seed}: {name}");
+        }
+    }
 }
 
 #[test]

@@ -106,6 +106,32 @@ fn span_holds_its_entries_and_the_hidden_spans_that_touch_it() {
 }
 
 #[test]
+fn places_that_are_revealed_are_cut_out_of_every_hidden_span() {
+    let check = |spans: &[(u64, u64)], revealed: (u64, u64), left: &[(u64, u64)]| {
+        let mut database = in_memory();
+        let put = spans.iter().map(|(from, to)| Write::PutHidden(CHOIR, hidden(*from, *to)));
+        let elsewhere = Write::PutHidden(ORCHESTRA, hidden(1, 99));
+        let (from, to) = (seq(revealed.0), seq(revealed.1));
+        let reveal = Write::Reveal { conversation: CHOIR, from, to };
+        write(&mut database, put.chain([elsewhere, reveal]));
+        let span = database.span(CHOIR, Seq::ZERO, END).unwrap();
+        let left: Vec<Hidden> = left.iter().map(|(from, to)| hidden(*from, *to)).collect();
+        assert_eq!(span.hidden, left, "{spans:?} without {revealed:?}");
+        let other = database.span(ORCHESTRA, Seq::ZERO, END).unwrap();
+        assert_eq!(other.hidden, [hidden(1, 99)]);
+    };
+    check(&[(5, 9)], (7, 7), &[(5, 6), (8, 9)]);
+    check(&[(5, 9)], (7, 20), &[(5, 6)]);
+    check(&[(5, 9)], (1, 6), &[(7, 9)]);
+    check(&[(5, 9)], (5, 9), &[]);
+    check(&[(5, 9)], (5, 5), &[(6, 9)]);
+    check(&[(5, 9)], (9, 9), &[(5, 8)]);
+    check(&[(5, 9)], (1, 4), &[(5, 9)]);
+    check(&[(5, 9)], (10, 12), &[(5, 9)]);
+    check(&[(1, 3), (5, 9), (11, 20)], (2, 15), &[(1, 1), (16, 20)]);
+}
+
+#[test]
 fn page_starts_where_the_wanted_number_of_drawn_rows_begins() {
     let database = choir();
     let start = |to, count| database.page_start(CHOIR, seq(to), count).unwrap().get();

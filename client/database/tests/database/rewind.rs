@@ -1,9 +1,11 @@
 //! A log that began a new epoch.
 
-use tidings_client_core::database::{ConversationRow, EntryRow, MemberRow};
+use bytes::Bytes;
+use tidings_client_core::database::{ConversationRow, EntryRow, HandshakeRow, MemberRow};
+use tidings_client_core::limits::{HANDSHAKES_BYTES_MAX, HANDSHAKES_KEPT};
 use tidings_client_core::{Database as _, Write};
 use tidings_client_database::Database;
-use tidings_model::{EntryKind, Hidden, HiddenReason, Role, Seq};
+use tidings_model::{DeviceId, EntryKind, Hidden, HiddenReason, Role, Seq, Timestamp};
 
 use crate::fixtures::*;
 
@@ -135,4 +137,76 @@ fn marks_and_hidden_spans_are_cut_to_what_both_epochs_have() {
     assert_eq!(database.span(ORCHESTRA, Seq::ZERO, END).unwrap().hidden, [hidden(5, 6)]);
     let cut = ConversationRow { read: seq(2), acknowledged_delivered: seq(2), ..row };
     assert_eq!(database.conversations().unwrap(), [cut]);
+}
+
+fn handshake(number: u64, payload: usize) -> HandshakeRow {
+    HandshakeRow {
+        conversation: CHOIR,
+        seq: seq(number),
+        account: KOFI,
+        device: DeviceId::of_account(KOFI, [7; 16]),
+        message_id: message_id(number),
+        time: Timestamp::from_millis(1_000 * number as i64),
+        kind: EntryKind::Commit,
+        payload: vec![number as u8; payload].into(),
+        line: Bytes::from_static(b"line"),
+        is_lost: false,
+    }
+}
+
+fn keep(row: HandshakeRow) -> Write {
+    Write::PutHandshake(Box::new(row))
+}
+
+/// The numbers of those that the log has lost, in order.
+fn lost(database: &Database) -> Vec<u8> {
+    let lost = database.lost_handshakes(CHOIR, 99).unwrap();
+    lost.iter().map(|row| row.payload[0]).collect()
+}
+
+#[test]
+fn handshakes_behind_a_rewind_are_lost_in_their_order_until_they_come_back() {
+    let mut database = in_memory();
+    write(&mut database, [1, 3, 4, 6].map(|number| keep(handshake(number, 9))));
+    assert_eq!(database.conversations_ahead().unwrap(), []);
+    write(&mut database, [REWIND_TO_TWO]);
+    assert_eq!(lost(&database), [3, 4, 6]);
+    assert_eq!(database.conversations_ahead().unwrap(), [CHOIR]);
+    let first = database.lost_handshakes(CHOIR, 1).unwrap();
+    assert_eq!(first, [HandshakeRow { is_lost: true, ..handshake(3, 9) }]);
+    let named = |database: &Database, number| {
+        let device = DeviceId::of_account(KOFI, [7; 16]);
+        database.lost_handshake(CHOIR, device, message_id(number)).unwrap()
+    };
+    assert_eq!(named(&database, 3), first.first().cloned());
+    assert_eq!(named(&database, 1), None, "the log has it");
+    // One comes back, further behind, and is lost once more: it goes before what followed it.
+    write(&mut database, [keep(HandshakeRow { seq: seq(5), ..handshake(3, 9) })]);
+    assert_eq!((lost(&database), named(&database, 3)), (vec![4, 6], None));
+    write(&mut database, [REWIND_TO_TWO]);
+    assert_eq!(lost(&database), [3, 4, 6]);
+    write(&mut database, [Write::ForgetLostHandshakes(CHOIR)]);
+    assert!(lost(&database).is_empty());
+}
+
+#[test]
+fn handshakes_are_kept_for_a_month_and_up_to_64_mib_the_newest() {
+    let mut database = in_memory();
+    let large = HANDSHAKES_BYTES_MAX / 4;
+    write(&mut database, (3..=6).map(|number| keep(handshake(number, large))));
+    write(&mut database, [REWIND_TO_TWO]);
+    assert_eq!(lost(&database), [3, 4, 5, 6]);
+    write(&mut database, [keep(HandshakeRow { is_lost: true, ..handshake(7, 1) })]);
+    assert_eq!(lost(&database), [4, 5, 6, 7]);
+    let month = Timestamp::from_millis(5_001).plus(HANDSHAKES_KEPT);
+    write(&mut database, [keep(HandshakeRow { time: month, ..handshake(8, 1) })]);
+    assert_eq!(lost(&database), [6, 7]);
+    let elsewhere = HandshakeRow { conversation: ORCHESTRA, is_lost: true, ..handshake(9, 1) };
+    write(&mut database, [keep(elsewhere), Write::DeleteConversation(CHOIR)]);
+    assert_eq!(
+        (lost(&database), database.conversations_ahead().unwrap()),
+        (vec![], vec![ORCHESTRA])
+    );
+    write(&mut database, [Write::Wipe]);
+    assert_eq!(database.conversations_ahead().unwrap(), []);
 }

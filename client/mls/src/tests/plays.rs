@@ -86,6 +86,14 @@ fn pending_commit_survives_a_restart_and_messages_go_on_beside_it() {
 }
 
 #[test]
+fn key_package_says_whose_it_is() {
+    let (_, _, mut people) = group_of(2);
+    let key_package = people[1].publish(KeyPackageKind::Single);
+    assert_eq!(owner_of(&key_package).as_ref(), Some(people[1].mls.identity()));
+    assert_eq!(owner_of(b"no key package"), None);
+}
+
+#[test]
 fn wish_that_is_true_already_builds_nothing() {
     let (_, _, mut people) = group_of(2);
     let key_package = people[1].publish(KeyPackageKind::Single);

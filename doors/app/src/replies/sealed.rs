@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tidings_messaging::store::{
-    self, AccountValuePage, ClaimedKeyPackage, GroupAnswer, InboxPage, ListPart,
+    self, AccountValuePage, BackupChunk, ClaimedKeyPackage, GroupAnswer, InboxPage, ListPart,
 };
 use tidings_model::ConversationId;
 use tidings_protocol_app::limits::SERVER_FRAME_BYTES_MAX;
@@ -111,6 +111,13 @@ fn inbox_content(content: store::InboxContent) -> sealed::InboxContent {
             })
         }
     }
+}
+
+pub(super) fn backup_chunk(chunk: Option<BackupChunk>) -> wire::BackupChunk {
+    let Some(BackupChunk { number, sealed, left }) = chunk else {
+        return wire::BackupChunk::default();
+    };
+    wire::BackupChunk { number, sealed, left }
 }
 
 pub(super) fn account_values(page: AccountValuePage) -> wire::AccountValues {

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use tidings_messaging::Request;
-use tidings_messaging::group::PublicState;
-use tidings_messaging::request::NewCommit;
+use tidings_messaging::group::{LostHandshake, PublicState};
+use tidings_messaging::request::{NewCommit, Offer};
 use tidings_model::{AccountId, ConversationId, DeviceId, GroupEpoch, MessageId, Refusal};
 use tidings_protocol_app::limits::{
-    ACCOUNT_KEY_BYTES_MAX, ACCOUNTS_PER_REQUEST_MAX, DEVICE_PAYLOAD_BYTES_MAX, HANDSHAKE_BYTES_MAX,
-    KEY_PACKAGE_BYTES_MAX, KEY_PACKAGES_MAX, LEAVE_BYTES_MAX, LIST_ENTRIES_MAX,
-    LIST_ENTRY_BYTES_MAX,
+    ACCOUNT_KEY_BYTES_MAX, ACCOUNTS_PER_REQUEST_MAX, BACKUP_CHUNK_BYTES_MAX,
+    DEVICE_PAYLOAD_BYTES_MAX, HANDSHAKE_BYTES_MAX, KEY_PACKAGE_BYTES_MAX, KEY_PACKAGES_MAX,
+    LEAVE_BYTES_MAX, LIST_ENTRIES_MAX, LIST_ENTRY_BYTES_MAX,
 };
 use tidings_protocol_app::sealed::ListHead;
 use tidings_protocol_app::{FieldError, id, ids, seq, wire};
@@ -71,12 +71,7 @@ pub(super) fn commit(commit: wire::Commit) -> Result<Request, Refusal> {
     let conversation = id("conversation", &commit.conversation)?;
     let message_id = id("message_id", &commit.message_id)?;
     let bytes = handshake("commit", commit.commit)?;
-    let header = MessageHeader::parse(&bytes).map_err(|_| field("commit", NO_COMMIT))?;
-    match (header.content, header.sender) {
-        (ContentKind::Commit, Some(PublicSender::Member(_) | PublicSender::NewMemberCommit)) => {}
-        _ => return Err(field("commit", NO_COMMIT)),
-    }
-    let made_in = place(&header, "commit", conversation, message_id)?;
+    let made_in = committed_in(conversation, message_id, &bytes)?;
     let joiners = joiners(&commit.joiners)?;
     if joiners.is_empty() != commit.welcome.is_empty() {
         return Err(field("welcome", "and joiners come together or not at all"));
@@ -91,6 +86,20 @@ pub(super) fn commit(commit: wire::Commit) -> Result<Request, Refusal> {
         welcome: commit.welcome,
         joiners,
     })))
+}
+
+/// Reads the epoch that a Commit was made in.
+fn committed_in(
+    conversation: ConversationId,
+    message_id: MessageId,
+    commit: &[u8],
+) -> Result<GroupEpoch, Refusal> {
+    let header = MessageHeader::parse(commit).map_err(|_| field("commit", NO_COMMIT))?;
+    match (header.content, header.sender) {
+        (ContentKind::Commit, Some(PublicSender::Member(_) | PublicSender::NewMemberCommit)) => {}
+        _ => return Err(field("commit", NO_COMMIT)),
+    }
+    place(&header, "commit", conversation, message_id)
 }
 
 fn joiners(given: &[wire::commit::Joiner]) -> Result<Vec<(AccountId, DeviceId)>, Refusal> {
@@ -111,14 +120,37 @@ fn joiners(given: &[wire::commit::Joiner]) -> Result<Vec<(AccountId, DeviceId)>,
 }
 
 pub(super) fn leave(leave: wire::Leave) -> Result<Request, Refusal> {
-    if leave.payload.is_empty() || leave.payload.len() > LEAVE_BYTES_MAX {
-        return Err(field("payload", "is no signed leave of 1 to 1024 bytes"));
-    }
     Ok(Request::Leave {
         conversation: id("conversation", &leave.conversation)?,
         message_id: id("message_id", &leave.message_id)?,
-        payload: leave.payload,
+        payload: signed_leave("payload", leave.payload)?,
     })
+}
+
+fn signed_leave(name: &'static str, payload: Bytes) -> Result<Bytes, Refusal> {
+    if payload.is_empty() || payload.len() > LEAVE_BYTES_MAX {
+        return Err(field(name, "is no signed leave of 1 to 1024 bytes"));
+    }
+    Ok(payload)
+}
+
+pub(super) fn offer_again(offer: wire::OfferAgain) -> Result<Request, Refusal> {
+    let conversation = id("conversation", &offer.conversation)?;
+    let message_id = id("message_id", &offer.message_id)?;
+    let handshake = match offer.handshake.ok_or(field("handshake", MISSING))? {
+        wire::offer_again::Handshake::Commit(commit) => {
+            let commit = handshake("commit", commit)?;
+            let made_in = committed_in(conversation, message_id, &commit)?;
+            check_payload(&offer.group_info, HANDSHAKE_BYTES_MAX)?;
+            let group_info = (!offer.group_info.is_empty()).then_some(offer.group_info);
+            LostHandshake::Commit { made_in, commit, group_info }
+        }
+        wire::offer_again::Handshake::Leave(leave) => {
+            LostHandshake::Leave(signed_leave("leave", leave)?)
+        }
+    };
+    let author = (id("account", &offer.account)?, id("device", &offer.device)?);
+    Ok(Request::OfferAgain(Box::new(Offer { conversation, author, message_id, handshake })))
 }
 
 pub(super) fn restart(restart: wire::Restart) -> Result<Request, Refusal> {
@@ -130,24 +162,38 @@ pub(super) fn restart(restart: wire::Restart) -> Result<Request, Refusal> {
 }
 
 pub(super) fn publish_device_list(publish: wire::PublishDeviceList) -> Result<Request, Refusal> {
-    let refused = |reason: &str| Refusal::DeviceListRefused { reason: reason.to_owned() };
-    if publish.entries.is_empty() {
-        return Err(field("entries", MISSING));
-    }
     if publish.begins_anew && publish.from != 0 {
         return Err(field("from", "is not 0, where a new identity begins"));
     }
-    if publish.entries.len().saturating_add(publish.from as usize) > LIST_ENTRIES_MAX {
-        return Err(refused("a list has at most 1024 entries"));
-    }
-    if publish.entries.iter().any(|entry| entry.len() > LIST_ENTRY_BYTES_MAX) {
-        return Err(refused("an entry has at most 512 bytes"));
-    }
+    check_entries(publish.from, &publish.entries)?;
     Ok(Request::PublishDeviceList {
         from: publish.from,
         entries: publish.entries,
         begins_anew: publish.begins_anew,
     })
+}
+
+pub(super) fn offer_device_list(offer: wire::OfferDeviceList) -> Result<Request, Refusal> {
+    check_entries(offer.from, &offer.entries)?;
+    Ok(Request::OfferDeviceList {
+        account: id("account", &offer.account)?,
+        from: offer.from,
+        entries: offer.entries,
+    })
+}
+
+fn check_entries(from: u32, entries: &[Bytes]) -> Result<(), Refusal> {
+    let refused = |reason: &str| Refusal::DeviceListRefused { reason: reason.to_owned() };
+    if entries.is_empty() {
+        return Err(field("entries", MISSING));
+    }
+    if entries.len().saturating_add(from as usize) > LIST_ENTRIES_MAX {
+        return Err(refused("a list has at most 1024 entries"));
+    }
+    if entries.iter().any(|entry| entry.len() > LIST_ENTRY_BYTES_MAX) {
+        return Err(refused("an entry has at most 512 bytes"));
+    }
+    Ok(())
 }
 
 pub(super) fn fetch_device_lists(fetch: &wire::FetchDeviceLists) -> Result<Request, Refusal> {
@@ -201,6 +247,11 @@ pub(super) fn send_to_device(send: wire::SendToDevice) -> Result<Request, Refusa
         message_id: id("message_id", &send.message_id)?,
         payload: send.payload,
     })
+}
+
+pub(super) fn put_backup_chunk(put: wire::PutBackupChunk) -> Result<Request, Refusal> {
+    check_payload(&put.sealed, BACKUP_CHUNK_BYTES_MAX)?;
+    Ok(Request::PutBackupChunk { chunk: id("chunk", &put.chunk)?, sealed: put.sealed })
 }
 
 pub(super) fn put_account_value(put: wire::PutAccountValue) -> Result<Request, Refusal> {

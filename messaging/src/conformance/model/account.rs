@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tidings_model::limits::DEVICES_MAX;
 use tidings_model::{AccountId, Refusal, Timestamp};
 
-use super::device::{AccountLog, Inbox, KeyPackages};
+use super::device::{AccountLog, Backup, Inbox, KeyPackages};
 use super::{Account, Device, Invite, State, refused};
 use crate::store::{
     AccountOperation, AccountRecord, Applied, DeviceRecord, InviteHash, NewAccount, NewDevice,
@@ -125,6 +125,7 @@ impl State {
             identities: Vec::new(),
             unlisted: BTreeSet::new(),
             log: AccountLog::default(),
+            backup: Backup::default(),
         });
         self.push_device(account.account, device, now);
         Ok(Applied::SignedUp { administrator })

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use tidings_model::{AccountId, DeviceId, MessageId, Refusal, Timestamp};
 
 use super::{Device, State, refused};
+use crate::limits::BACKUP_CHUNK_BYTES_MIN;
 use crate::store::{
-    AccountValue, AccountValuePage, Answer, Applied, ClaimedKeyPackage, DeviceApplied, DeviceHeads,
-    DeviceOperation, DeviceQuery, Effect, InboxContent, InboxItem, InboxPage, ListPart, Outcome,
+    AccountValue, AccountValuePage, Answer, Applied, BackupChunk, ClaimedKeyPackage, DeviceApplied,
+    DeviceHeads, DeviceOperation, DeviceQuery, Effect, InboxContent, InboxItem, InboxPage,
+    ListPart, Outcome,
 };
 
 /// What a device has published.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct KeyPackages {
     stock: Vec<Bytes>,
     last_resort: Option<Bytes>,
@@ -20,7 +22,7 @@ pub(super) struct KeyPackages {
 }
 
 /// What waits for a device.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Inbox {
     items: Vec<InboxItem>,
     head: u64,
@@ -28,20 +30,32 @@ pub(super) struct Inbox {
 }
 
 /// The values that an account's devices share.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct AccountLog {
     values: BTreeMap<Bytes, AccountValue>,
     head: u64,
 }
 
+/// What an account has backed up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backup {
+    chunks: Vec<(u64, MessageId, Bytes)>,
+    head: u64,
+}
+
 /// An answer that is kept for a repeated claim.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Claim {
     kept_until: Timestamp,
     packages: Vec<ClaimedKeyPackage>,
 }
 
 impl KeyPackages {
+    /// Drops the stock, but for the last resort.
+    pub(super) fn drop_stock(&mut self) {
+        self.stock.clear();
+    }
+
     /// Gives one away.
     fn take(&mut self) -> Option<Bytes> {
         if self.stock.is_empty() { self.last_resort.clone() } else { Some(self.stock.remove(0)) }
@@ -87,6 +101,15 @@ impl State {
                 Ok(Applied::Done)
             }
             DeviceOperation::PutAccountValue { .. } => self.put_account_value(operation),
+            DeviceOperation::PutBackupChunk { account, chunk, sealed, bytes_max } => {
+                self.put_backup_chunk(*account, *chunk, sealed, *bytes_max)
+            }
+            DeviceOperation::DropBackup { account } => {
+                if let Some(owner) = self.account_mut(*account) {
+                    owner.backup.chunks.clear();
+                }
+                Ok(Applied::Done)
+            }
         }
     }
 
@@ -277,6 +300,29 @@ impl State {
         Ok(Applied::Device(DeviceApplied::Value { seq: log.head, fresh: true }))
     }
 
+    fn put_backup_chunk(
+        &mut self,
+        account: AccountId,
+        chunk: MessageId,
+        sealed: &Bytes,
+        bytes_max: u64,
+    ) -> Outcome {
+        let Some(owner) = self.account_mut(account) else { return refused(Refusal::NotFound) };
+        let backup = &mut owner.backup;
+        let known = backup.chunks.iter().find(|(_, name, _)| *name == chunk);
+        if let Some((number, ..)) = known {
+            return Ok(Applied::Device(DeviceApplied::BackupChunk(*number)));
+        }
+        let counted = |sealed: &Bytes| (sealed.len() as u64).max(BACKUP_CHUNK_BYTES_MIN);
+        let held: u64 = backup.chunks.iter().map(|(_, _, sealed)| counted(sealed)).sum();
+        if held + counted(sealed) > bytes_max {
+            return refused(Refusal::BackupFull { max: bytes_max });
+        }
+        backup.head += 1;
+        backup.chunks.push((backup.head, chunk, sealed.clone()));
+        Ok(Applied::Device(DeviceApplied::BackupChunk(backup.head)))
+    }
+
     pub(super) fn answer_device(&self, query: &DeviceQuery) -> Answer {
         match query {
             DeviceQuery::DeviceLists(known) => {
@@ -304,6 +350,16 @@ impl State {
                     values: within(values, *bytes_max, |of| of.key.len() + of.value.len()),
                     head: log.map_or(0, |log| log.head),
                 })
+            }
+            DeviceQuery::BackupChunk { account, before } => {
+                let chunks = self.account(*account).map_or(&[][..], |of| &of.backup.chunks);
+                let until = before.unwrap_or(u64::MAX);
+                let count = chunks.partition_point(|(number, ..)| *number < until);
+                Answer::BackupChunk(chunks[..count].last().map(|(number, _, sealed)| BackupChunk {
+                    number: *number,
+                    sealed: sealed.clone(),
+                    left: count as u64 - 1,
+                }))
             }
             DeviceQuery::Heads { account, device } => {
                 let owner = self.devices.iter().find(|of| of.record.device == *device);

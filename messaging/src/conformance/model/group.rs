@@ -12,7 +12,7 @@ use crate::store::{
 };
 
 /// A conversation's group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Group {
     record: GroupRecord,
     leaves: Vec<Leaf>,
@@ -20,14 +20,14 @@ pub(super) struct Group {
     welcomes: Vec<Welcome>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Leaf {
     account: AccountId,
     device: DeviceId,
     due: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Welcome {
     position: LogPosition,
     place: GroupEpoch,
@@ -79,6 +79,7 @@ impl Group {
             .retain(|leaf| !change.is_restart && !change.devices_removed.contains(&leaf.device));
         for (account, device) in &change.devices_added {
             let due = unlisted.contains(device);
+            self.leaves.retain(|leaf| leaf.device != *device);
             self.leaves.push(Leaf { account: *account, device: *device, due });
         }
         for leaf in self.leaves.iter_mut().filter(|leaf| change.due.contains(&leaf.account)) {

@@ -23,20 +23,21 @@ impl State {
             LogOperation::Mark { conversation, account, marks, time } => {
                 self.mark(*conversation, *account, *marks, *time)
             }
-            LogOperation::RenewEpoch { conversation, epoch, since } => {
+            LogOperation::RenewEpoch { conversation, epoch, since, now } => {
                 let Some(log) = self.conversations.get_mut(conversation) else {
                     return Ok(Applied::Renewed(0));
                 };
                 log.record.epoch = *epoch;
-                log.note_renewal(*since);
+                log.note_renewal(*since, *now);
                 Ok(Applied::Renewed(1))
             }
-            LogOperation::RenewAllEpochs { entropy } => {
+            LogOperation::RenewAllEpochs { entropy, now } => {
                 for (conversation, log) in &mut self.conversations {
                     log.record.epoch = LogEpoch::derived(entropy, *conversation);
                     let head = log.record.head;
-                    log.note_renewal(head);
+                    log.note_renewal(head, *now);
                 }
+                self.devices.iter_mut().for_each(|device| device.key_packages.drop_stock());
                 Ok(Applied::Renewed(self.conversations.len() as u64))
             }
             LogOperation::Expire { now, entries_max } => self.expire(*now, *entries_max),
@@ -95,6 +96,7 @@ impl State {
                 name: create.name.clone(),
                 epoch: create.epoch,
                 epoch_since: Seq::ZERO,
+                renewed_at: None,
                 head: Seq::FIRST,
                 head_time: position.time,
                 head_checksum: first.checksum,

@@ -11,6 +11,7 @@ use tidings_model::{
 use super::super::scene::{account, conversation, device, message, seq, time};
 use super::super::sealed::record;
 use super::{ModelStore, World};
+use crate::limits::BACKUP_CHUNK_BYTES_MIN;
 use crate::store::{
     AccountQuery, Answer, Append, Create, DeviceOperation, DeviceQuery, GroupChange, GroupRecord,
     GroupStep, LogOperation, LogQuery, NewEntry, NewWelcome, Operation, OutboxOperation, OutboxRow,
@@ -198,6 +199,7 @@ impl World {
                 conversation,
                 epoch: LogEpoch::from_entropy(self.random.next().to_be_bytes()),
                 since: seq(self.random.below(20)),
+                now: time(self.now),
             },
         })
     }
@@ -208,7 +210,7 @@ impl World {
 
     fn device_operation(&mut self) -> DeviceOperation {
         let ((account, device), now) = (self.owned_device(), time(self.now));
-        match self.random.below(12) {
+        match self.random.below(14) {
             0..=2 => self.device_list(),
             3..=4 => {
                 let packages = (0..self.random.below(4)).map(|_| {
@@ -241,6 +243,13 @@ impl World {
                 items_max: 3,
             },
             9 => DeviceOperation::AcknowledgeInbox { device, up_to: self.random.below(8) },
+            10 => DeviceOperation::PutBackupChunk {
+                account,
+                chunk: message(self.random.one_of(6)),
+                sealed: self.bytes(9),
+                bytes_max: 3 * BACKUP_CHUNK_BYTES_MIN,
+            },
+            11 if self.random.one_in(4) => DeviceOperation::DropBackup { account },
             _ => DeviceOperation::PutAccountValue {
                 account,
                 device,
@@ -307,6 +316,10 @@ impl World {
                 after: self.random.below(6),
                 values_max: self.random.below(4) as usize,
                 bytes_max: self.random.below(30) as usize,
+            }),
+            Query::Device(DeviceQuery::BackupChunk {
+                account: self.account(),
+                before: self.random.one_in(2).then(|| self.random.below(6)),
             }),
             Query::Device(DeviceQuery::Heads { account: self.account(), device: self.device() }),
         ]

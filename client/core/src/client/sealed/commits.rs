@@ -260,6 +260,7 @@ impl Client {
                 }
                 Ok(())
             }
+            code::NOT_FOUND if self.waits_for_healing(step, conversation, &refused) => Ok(()),
             _ if refused.may_retry => {
                 let wait = refused.retry_after.unwrap_or(COMMIT_BACK_OFF);
                 self.commit_waits(conversation, now.plus(wait));

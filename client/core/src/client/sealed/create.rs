@@ -37,6 +37,12 @@ impl Client {
         Ok(Next::Send(Box::new((row.position, body))))
     }
 
+    /// Whether a conversation is one that this device wants to make, and the log has not shown yet.
+    pub(super) fn is_founding(&self, conversation: ConversationId) -> bool {
+        let creates = |row: &OutboxRow| matches!(row.act, OutboxAct::Create { .. });
+        self.state.outbox.of(conversation).any(creates)
+    }
+
     /// The group of a conversation that is being made; `None` if it cannot be.
     fn founded_group(
         &mut self,

@@ -2,20 +2,15 @@
 //! timeline that says it.
 
 use tidings_client_mls::Unreadable;
-use tidings_model::{
-    AccountId, Checksum, ConversationId, ConversationKind, Entry, EntryKind, Role, Seq, Timestamp,
-};
-use tidings_protocol_app::wire;
+use tidings_model::{AccountId, ConversationId, ConversationKind, Entry, Role};
 use tidings_protocol_content::wire::GroupProfile;
 use tidings_protocol_mls::Transition;
 
 use crate::client::Client;
-use crate::client::apply::Batch;
 use crate::client::step::Step;
-use crate::database::{DatabaseError, EntryRole, EntryRow, GroupPart, OutboxRow, Write};
+use crate::database::{DatabaseError, EntryRole, EntryRow, GroupPart, Write};
 use crate::group_event::{self, GroupAct};
 use crate::limits::WELCOME_WITHIN;
-use crate::outbox_act::OutboxAct;
 
 use super::take_in::LeafCounts;
 
@@ -52,6 +47,7 @@ impl Client {
             self.follow_members(step, conversation, &entry, transition)?;
             self.greet_newcomer(step, conversation, transition)?;
         }
+        self.keep_handshake(step, conversation, &entry, &acts);
         self.draw_acts(step, conversation, entry, &acts);
         Ok(())
     }
@@ -105,10 +101,12 @@ impl Client {
     ) -> Result<(), DatabaseError> {
         let newcomer = transition.committer;
         let knows = transition.devices_removed.contains(&newcomer);
-        if transition.is_external && !knows && self.is_announcer(step, conversation, newcomer)? {
-            if let Some(of) = self.state.conversations.get_mut(&conversation) {
-                of.progress.must_announce = true;
-            }
+        if transition.is_external
+            && !knows
+            && self.is_announcer(step, conversation, newcomer)?
+            && let Some(of) = self.state.conversations.get_mut(&conversation)
+        {
+            of.progress.must_announce = true;
         }
         Ok(())
     }
@@ -169,6 +167,9 @@ impl Client {
         let is_own = Some(account) == self.state.me();
         self.settle_row(step, entry.message_id, entry.seq);
         self.set_role(step, conversation, entry.seq, account, None)?;
+        if !is_own {
+            self.keep_handshake(step, conversation, &entry, &[GroupAct::Left(account)]);
+        }
         self.draw_acts(step, conversation, entry, &[GroupAct::Left(account)]);
         if is_own {
             self.forget_group(step, conversation);
@@ -216,9 +217,15 @@ impl Client {
         let is_group = of.is_some_and(|of| of.row.kind == ConversationKind::Group);
         let brought_in = matches!(why, Unreadable::OtherEpoch { entry, group } if entry.saturating_add(1) == group);
         let is_first = self.joined_at(step, conversation, &entry)?;
-        if is_group && brought_in && is_first && entry.account != me {
-            self.draw_acts(step, conversation, entry, &[GroupAct::Added(vec![me])]);
+        let is_shown = is_group && brought_in && is_first && entry.account != me;
+        let added = [GroupAct::Added(vec![me])];
+        let acts: &[GroupAct] = if is_shown { &added } else { &[] };
+        let heals =
+            self.state.conversations.get(&conversation).is_some_and(|of| of.progress.heals());
+        if brought_in && !heals {
+            self.keep_handshake(step, conversation, &entry, acts);
         }
+        self.draw_acts(step, conversation, entry, acts);
         Ok(())
     }
 
@@ -245,38 +252,6 @@ impl Client {
         let acts = self.take_profile(step, conversation, entry.account, profile)?;
         self.draw_acts(step, conversation, entry, &acts.unwrap_or_default());
         Ok(())
-    }
-
-    /// An own message stands in a part of the log that this device did not read: its text is here, and
-    /// stands there from now on.
-    pub(in crate::client) fn settle_hidden(
-        &mut self,
-        step: &mut Step<'_>,
-        row: &OutboxRow,
-        seq: Seq,
-        accepted: &wire::Accepted,
-    ) -> Result<(), DatabaseError> {
-        let (conversation, message_id) = (row.conversation, row.message_id);
-        let (OutboxAct::Send { content }, Some(own)) = (&row.act, self.own_device()) else {
-            self.drop_row(step, row.position);
-            return Ok(());
-        };
-        let entry = Entry {
-            seq,
-            account: own.account,
-            device: own.device,
-            message_id,
-            time: Timestamp::from_millis(accepted.time),
-            client_time: None,
-            kind: EntryKind::Message,
-            payload: content.clone(),
-            // That of the sealed entry is not known, and nothing is read on from here.
-            checksum: Checksum(0),
-            expires_after_ms: None,
-            erased: false,
-        };
-        let batch = &mut Batch::default();
-        self.apply_message(step, batch, conversation, entry, Some(content.clone()))
     }
 
     /// Writes the line that says what happened, if there is anything to say.

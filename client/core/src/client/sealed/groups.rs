@@ -25,6 +25,8 @@ pub(in crate::client) struct Groups {
     held: HashMap<ConversationId, Group>,
     /// From the one that was not used for the longest time to the one used last.
     used: VecDeque<ConversationId>,
+    /// Whether it was looked if the keys of all groups are in the database.
+    pub(super) are_looked_for: bool,
     /// Invitations that cannot be followed yet. A lost one costs an external Commit.
     invitations: HashMap<ConversationId, Held>,
 }

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tidings_client_mls::{
     Invitation as GroupInvitation, KeyPackage, KeyPackageKind, MlsError, Offer, Slot,
@@ -70,6 +71,7 @@ impl Client {
         if !self.may_seal() {
             return Ok(());
         }
+        self.look_for_keys(step)?;
         self.follow_held(step)?;
         let now = step.now.monotonic;
         let mut under_way = 0;
@@ -80,13 +82,14 @@ impl Client {
                 under_way += 1;
                 continue;
             }
-            let at = *of.progress.join_at.get_or_insert(match of.part() {
-                Some(GroupPart::Lost) => now,
-                _ => now.plus(WELCOME_WITHIN),
-            });
-            // Whoever has lost its keys finds its own messages first.
             let is_lost = of.part() == Some(GroupPart::Lost);
-            if at <= now && (!is_lost || of.is_read_up()) {
+            if !of.progress.wants_in && of.progress.join_at.is_none() {
+                let wait = if is_lost { Duration::ZERO } else { WELCOME_WITHIN };
+                of.progress.join_at = Some(now.plus(wait));
+            }
+            of.progress.take_due(now);
+            // Whoever has lost its keys finds its own messages first.
+            if of.progress.wants_in && (!is_lost || of.is_read_up()) {
                 due.push((Reverse(of.row.activity), of.id()));
             }
         }
@@ -134,6 +137,7 @@ impl Client {
         };
         let Some(of) = self.state.conversations.get_mut(&conversation) else { return Ok(()) };
         of.progress.join_at = None;
+        of.progress.wants_in = false;
         match rejoin {
             Some(rejoin) => self.send_external(step, conversation, &rejoin),
             None => {

@@ -6,7 +6,7 @@
 //! the log shows that Commit. A device without a key package is left out, since it comes in by itself;
 //! an account none of whose devices has one cannot be added.
 
-use tidings_client_mls::Intent;
+use tidings_client_mls::{Intent, owner_of};
 use tidings_model::{AccountId, ConversationId, ConversationKind};
 use tidings_protocol_app::sealed::ClaimedKeyPackage;
 use tidings_protocol_app::wire::client_frame::Body as Request;
@@ -99,7 +99,7 @@ impl Client {
                 }
             }
         }
-        let due = self.to_be_claimed(step, conversation, accounts)?;
+        let due = self.unclaimed(step, conversation, accounts)?;
         if due.is_empty() {
             return self.added(step, row, accounts);
         }
@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// The accounts whose devices are to be claimed next.
-    fn to_be_claimed(
+    fn unclaimed(
         &mut self,
         step: &mut Step<'_>,
         conversation: ConversationId,
@@ -155,7 +155,8 @@ impl Client {
         }
     }
 
-    /// Takes the key packages that were claimed for a conversation.
+    /// Takes the key packages that were claimed for a conversation. A package of anybody else than was
+    /// asked for is dropped: the server may not choose whom this device adds.
     pub(in crate::client) fn key_packages_claimed(
         &mut self,
         conversation: ConversationId,
@@ -164,8 +165,16 @@ impl Client {
         if let Some(of) = self.state.conversations.get_mut(&conversation)
             && let Some(adding) = &mut of.progress.adding
         {
-            adding.claiming.clear();
-            adding.packages.extend(claimed.into_iter().map(|claimed| claimed.package));
+            let asked = std::mem::take(&mut adding.claiming);
+            let is_right = |claimed: &ClaimedKeyPackage| {
+                let owner = owner_of(&claimed.package);
+                asked.contains(&claimed.account)
+                    && owner.is_some_and(|owner| {
+                        owner.account == claimed.account && owner.device == claimed.device
+                    })
+            };
+            let packages = claimed.into_iter().filter(is_right).map(|claimed| claimed.package);
+            adding.packages.extend(packages);
         }
     }
 

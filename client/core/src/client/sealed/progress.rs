@@ -27,6 +27,8 @@ pub(in crate::client) struct Progress {
     pub(super) lists_asked: BTreeSet<AccountId>,
     /// When this device comes in by itself if no Welcome has come.
     pub(super) join_at: Option<Monotonic>,
+    /// It comes in as soon as it can.
+    pub(super) wants_in: bool,
     /// What an external Commit needs was asked for.
     pub(super) fetching_group: bool,
     /// The own external Commit was accepted: reading goes on with it.
@@ -35,6 +37,10 @@ pub(in crate::client) struct Progress {
     pub(super) last_commit: Option<Timestamp>,
     /// Where the last own Commit stands.
     pub(super) own_commit: Option<Seq>,
+    /// The log went back and this device's group did not.
+    pub(super) healing: Option<Healing>,
+    /// The server does not know the conversation, and is believed from this time on.
+    pub(super) unknown_until: Option<Monotonic>,
     /// A device came in that may not know what the group is called.
     pub(super) must_announce: bool,
 }
@@ -54,6 +60,25 @@ pub(in crate::client) struct Stopped {
     pub(super) accounts: Vec<AccountId>,
     /// They were asked for and have come: if the entry still wants them, its refusal stands.
     pub(super) have_come: bool,
+}
+
+/// Giving back to a log what it has lost.
+#[derive(Debug, Default)]
+pub(in crate::client) struct Healing {
+    /// The handshake that was sent.
+    pub(super) in_flight: Option<MessageId>,
+    /// Those that the log has shown, as long as the database lacks that.
+    pub(super) came_back: Vec<MessageId>,
+    /// Nothing is sent before this time.
+    pub(super) not_before: Option<Monotonic>,
+    /// Device lists were given back: if the server still does not know a device, that is the end of it.
+    pub(super) lists_given_back: bool,
+}
+
+impl Healing {
+    pub(super) fn is_due(&self, now: Monotonic) -> bool {
+        self.in_flight.is_none() && self.not_before.is_none_or(|at| now >= at)
+    }
 }
 
 /// Adding people to a group.
@@ -80,6 +105,16 @@ impl Progress {
         self.is_merging
     }
 
+    /// The log went back and this device's group did not.
+    pub(in crate::client) fn heal(&mut self) {
+        self.healing = Some(Healing::default());
+    }
+
+    /// Whether the log went back, and has not got back what this device's group has taken in.
+    pub(in crate::client) fn heals(&self) -> bool {
+        self.healing.is_some()
+    }
+
     /// Forgets what belongs to a connection that is gone.
     pub(in crate::client) fn connection_lost(&mut self) {
         self.commit = None;
@@ -87,17 +122,27 @@ impl Progress {
         self.fetching_group = false;
         self.is_merging = false;
         self.lists_until = None;
+        self.unknown_until = None;
+        if let Some(healing) = &mut self.healing {
+            *healing = Healing::default();
+        }
     }
 
     /// Forgets times that have come: what waited for them is tried in the same step.
     pub(in crate::client) fn take_due(&mut self, now: Monotonic) {
-        for at in [&mut self.commit_at, &mut self.lists_until] {
+        let healing = self.healing.as_mut().map(|healing| &mut healing.not_before);
+        for at in [&mut self.commit_at, &mut self.lists_until].into_iter().chain(healing) {
             *at = at.filter(|at| now < *at);
+        }
+        if self.join_at.is_some_and(|at| at <= now) {
+            self.join_at = None;
+            self.wants_in = true;
         }
     }
 
     /// When something is due by time.
     pub(in crate::client) fn next_due(&self) -> Option<Monotonic> {
-        [self.commit_at, self.join_at, self.lists_until].into_iter().flatten().min()
+        let healing = self.healing.as_ref().and_then(|healing| healing.not_before);
+        [self.commit_at, self.join_at, self.lists_until, healing].into_iter().flatten().min()
     }
 }

@@ -8,7 +8,7 @@ use tidings_model::{AccountId, ConversationId, ConversationKind, Role, Seq};
 
 use crate::client::Client;
 use crate::client::step::Step;
-use crate::database::{DatabaseError, GroupPart, Sealing};
+use crate::database::{DatabaseError, GroupPart, Sealing, Write};
 
 impl Client {
     /// Makes the members those of the group, as this device finds it when it comes in.
@@ -78,14 +78,24 @@ impl Client {
         part: GroupPart,
     ) {
         let Some(of) = self.state.conversations.get_mut(&conversation) else { return };
+        let comes_in = part == GroupPart::Inside && of.part() != Some(GroupPart::Inside);
         of.row.sealing = Sealing::Sealed { part };
+        if comes_in {
+            // This device's group is the log's: what it had taken in before leads nowhere.
+            step.write(Write::ForgetLostHandshakes(conversation));
+        }
         if part != GroupPart::Inside {
             of.progress.stopped = None;
             of.progress.adding = None;
             of.progress.must_commit = false;
+            of.progress.healing = None;
         }
         of.progress.is_merging = false;
         of.progress.conflicts = 0;
+        if matches!(part, GroupPart::Inside | GroupPart::Removed) {
+            of.progress.join_at = None;
+            of.progress.wants_in = false;
+        }
         of.write(step);
         step.composers.insert(conversation);
     }

@@ -7,6 +7,8 @@
 //! removed is not. A Commit that this device makes by itself holds nothing while the server lets it
 //! wait.
 
+use std::time::Duration;
+
 use tidings_client_mls::{Intent, MlsError, Outgoing, Sealed};
 use tidings_model::{ConversationId, GroupEpoch, Timestamp};
 use tidings_protocol_app::{Refused, code};
@@ -18,7 +20,9 @@ use crate::client::step::Step;
 use crate::database::{
     DatabaseError, GroupPart, OutboxRow, SealedRow, Sealing, SendFailure, Write,
 };
-use crate::limits::{CONFLICTS_MAX, SEALED_WINDOW, SETTLE_WITHIN};
+use crate::limits::{
+    CONFLICTS_MAX, SEALED_FLIGHT_STEP, SEALED_IN_FLIGHT_MAX, SEALED_WINDOW, SETTLE_WITHIN,
+};
 use crate::outbox_act::{OutboxAct, send_body};
 
 use super::commits::Built;
@@ -42,6 +46,7 @@ impl Client {
         }
         let is_held = !self.may_seal()
             || !self.state.conversations.get(&conversation).is_some_and(Conversation::is_read_up)
+            || self.is_healing(conversation)
             || self.is_held_until(step, conversation)
             || self.commit_holds(step, conversation)?;
         if is_held {
@@ -54,14 +59,22 @@ impl Client {
         if founding.is_some_and(|row| outbox.accepted.contains_key(&row.message_id)) {
             return Ok(Next::Wait);
         }
-        let Some(row) = outbox.next_of(conversation).cloned() else { return Ok(Next::Wait) };
+        let window = window_of(self.tail.round_trip());
+        let Some(row) = self.next_within(step, conversation, window)? else {
+            return Ok(Next::Wait);
+        };
         match &row.act {
             OutboxAct::Create { kind, members, .. } => self.found(step, &row, *kind, members),
             OutboxAct::Change(change) => self.carry_out(step, &row, change),
-            OutboxAct::Send { .. } => self.send_sealed(step, conversation),
+            OutboxAct::Send { .. } => self.send_sealed(step, conversation, window),
             OutboxAct::Erase { target } => self.erase_request(step, &row, *target),
             OutboxAct::Restart { leave_out } => self.restart(step, &row, leave_out),
         }
+    }
+
+    fn is_healing(&self, conversation: ConversationId) -> bool {
+        let of = self.state.conversations.get(&conversation);
+        of.is_some_and(|of| of.progress.heals())
     }
 
     fn is_held_until(&mut self, step: &Step<'_>, conversation: ConversationId) -> bool {
@@ -69,18 +82,35 @@ impl Client {
         of.and_then(|of| of.progress.lists_until).is_some_and(|until| step.now.monotonic < until)
     }
 
+    /// The oldest row that is not on its way, if it may leave beside those that are.
+    fn next_within(
+        &mut self,
+        step: &Step<'_>,
+        conversation: ConversationId,
+        window: usize,
+    ) -> Result<Option<OutboxRow>, DatabaseError> {
+        let place = self.place(step, conversation)?;
+        let outbox = &self.state.outbox;
+        let row = match place {
+            Some(place) => outbox.next_beside(conversation, place, window),
+            None => outbox.next_of(conversation),
+        };
+        Ok(row.cloned())
+    }
+
     /// Sends the oldest message, sealed with those behind it if it is not sealed in this epoch.
     fn send_sealed(
         &mut self,
         step: &mut Step<'_>,
         conversation: ConversationId,
+        window: usize,
     ) -> Result<Next, DatabaseError> {
         if self.commit_comes_first(step, conversation)? {
             return Ok(Next::Wait);
         }
         let Some(place) = self.place(step, conversation)? else { return Ok(Next::Wait) };
         self.seal_window(step, conversation, place)?;
-        let next = self.state.outbox.next_of(conversation);
+        let next = self.state.outbox.next_beside(conversation, place, window);
         let sealed = next.and_then(|row| Some((row, row.sealed.as_ref()?)));
         let Some((row, sealed)) = sealed.filter(|(_, sealed)| sealed.made_in == place) else {
             return Ok(Next::Wait);
@@ -285,6 +315,14 @@ impl Client {
             Sealing::Sealed { part } => Some(part),
         }
     }
+}
+
+/// How many messages may be in flight. One, where the way is short: a message that is refused for a
+/// passing reason must not be overtaken. Over a long way a Commit would make each of them stale before
+/// the next one leaves; so few a second are taken or refused together.
+fn window_of(round_trip: Duration) -> usize {
+    let steps = round_trip.as_millis() / SEALED_FLIGHT_STEP.as_millis();
+    usize::try_from(steps).unwrap_or(usize::MAX).clamp(1, SEALED_IN_FLIGHT_MAX)
 }
 
 /// The rows to be sealed together: from the oldest on, up to the first act that is no message.

@@ -22,7 +22,7 @@ use crate::client::Client;
 use crate::client::apply::Batch;
 use crate::client::state::Conversation;
 use crate::client::step::Step;
-use crate::database::{DatabaseError, EntryRow, GroupPart, Write};
+use crate::database::{DatabaseError, EntryRow, GroupPart, HandshakeRow, Write};
 use crate::event::Notice;
 use crate::outbox_act::OutboxAct;
 
@@ -42,6 +42,8 @@ enum Known {
     Detached(Box<EntryRow>),
     /// It is on this device.
     Held,
+    /// This device's group has taken it in already, in a former epoch of the log.
+    Passed(Box<HandshakeRow>),
 }
 
 /// Entries side by side that this device does not read.
@@ -119,6 +121,7 @@ impl Client {
         conversation: ConversationId,
         entries: Vec<Entry>,
     ) -> Result<(usize, Option<(Seq, Checksum)>), DatabaseError> {
+        self.lose_if_gone(step, conversation)?;
         let mut known = Vec::with_capacity(entries.len());
         for entry in &entries {
             known.push(self.known(step, batch, conversation, entry)?);
@@ -154,6 +157,7 @@ impl Client {
                     self.apply_message(step, batch, conversation, entry, content)?;
                 }
                 Known::Held => {}
+                Known::Passed(row) => self.handshake_came_back(step, conversation, entry, *row),
             }
             last = Some(place);
             read += 1;
@@ -168,7 +172,9 @@ impl Client {
     /// Whether an entry was for those who were in the group while this device was not.
     fn was_for_others(&self, conversation: ConversationId, entry: &Entry, taken: &Taken) -> bool {
         match taken {
-            Taken::Unreadable(why) => *why == Unreadable::NotInGroup,
+            Taken::Unreadable(why) => {
+                *why == Unreadable::NotInGroup || self.part(conversation) != Some(GroupPart::Inside)
+            }
             Taken::OwnMessage => {
                 self.part(conversation) != Some(GroupPart::Inside)
                     && self.state.outbox.find(entry.message_id).is_none()
@@ -185,7 +191,8 @@ impl Client {
         entry: &Entry,
     ) -> Result<Known, DatabaseError> {
         if entry.kind != EntryKind::Message {
-            return Ok(Known::New);
+            let passed = self.passed_before(step, conversation, entry)?;
+            return Ok(passed.map_or(Known::New, |row| Known::Passed(Box::new(row))));
         }
         let message = Reference { account: entry.account, message_id: entry.message_id };
         Ok(match batch.message(step.database, conversation, message)? {
@@ -238,8 +245,8 @@ impl Client {
         }
     }
 
-    /// The text of an own message comes from the outbox. If it is not there, this device runs on an old
-    /// copy of its data, and its ratchet may have been used twice.
+    /// The text of an own message comes from the outbox. If it is not there, or was not sealed as the
+    /// log shows it, this device runs on an old copy of its data, and its ratchet was used after it.
     fn apply_own(
         &mut self,
         step: &mut Step<'_>,
@@ -252,12 +259,13 @@ impl Client {
             OutboxAct::Send { content } => Some(content.clone()),
             _ => None,
         });
-        if content.is_none() && self.part(conversation) == Some(GroupPart::Inside) {
-            step.notice(Notice::DeviceRestored);
-            let tainted = self.operate(step, conversation, |group| group.taint())?;
-            if tainted.is_err() {
-                self.lose(step, conversation)?;
+        let sealed = row.and_then(|row| row.sealed.as_ref());
+        let is_known = sealed.is_some_and(|sealed| sealed.payload == entry.payload);
+        if !is_known && self.part(conversation) == Some(GroupPart::Inside) {
+            if content.is_none() {
+                step.notice(Notice::DeviceRestored);
             }
+            self.taint(step, conversation)?;
         }
         self.apply_message(step, batch, conversation, entry, content)
     }
@@ -271,6 +279,7 @@ impl Client {
         why: Unreadable,
     ) -> Result<(), DatabaseError> {
         match entry.kind {
+            EntryKind::Commit if self.other_branch(step, conversation, &entry)? => Ok(()),
             EntryKind::Commit => self.apply_earlier_commit(step, conversation, entry, why),
             EntryKind::Message => {
                 // What belongs to a former generation was for the group before a restart.
@@ -324,25 +333,6 @@ impl Client {
                 }
             }
         }
-    }
-
-    /// This device has no way on in a group: it forgets its keys and comes in again.
-    pub(super) fn lose(
-        &mut self,
-        step: &mut Step<'_>,
-        conversation: ConversationId,
-    ) -> Result<(), DatabaseError> {
-        if self.mls().is_none() {
-            return Ok(());
-        }
-        self.forget_group(step, conversation);
-        if let Some(of) = self.state.conversations.get_mut(&conversation) {
-            of.progress.commit = None;
-            of.progress.join_at = Some(step.now.monotonic);
-        }
-        self.set_part(step, conversation, GroupPart::Lost);
-        step.notice(Notice::KeysLost { conversation });
-        Ok(())
     }
 }
 

@@ -1,17 +1,19 @@
 //! A database in memory that keeps the contract of [`Database`] in the plainest way: what the core
 //! writes is what it reads, whole change sets at a time, and a crash loses nothing that was committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use tidings_client_core::database::{
     AccountRow, ConversationRow, Database, DatabaseError, DeviceListRow, EntryRole, EntryRow,
-    GroupRow, GroupWrite, IdentityRow, KeyPackageRow, MemberRow, OutboxRow, Profile, SearchHit,
-    Span, Write,
+    GroupRow, GroupWrite, HandshakeRow, IdentityRow, KeyPackageRow, MemberRow, OutboxRow, Profile,
+    SearchHit, Span, Write,
 };
 use tidings_client_core::{ChangeSet, OutboxAct};
 use tidings_client_mls::Slot;
-use tidings_model::{AccountId, ConversationId, EntryKind, Hidden, MessageId, Seq, Timestamp};
+use tidings_model::{
+    AccountId, ConversationId, DeviceId, EntryKind, Hidden, MessageId, Seq, Timestamp,
+};
 use tidings_protocol_content::Reference;
 
 #[derive(Default, Clone)]
@@ -27,6 +29,7 @@ pub(crate) struct MemoryDatabase {
     identity: Option<IdentityRow>,
     device_lists: BTreeMap<(AccountId, u32, u32), DeviceListRow>,
     groups: BTreeMap<ConversationId, GroupRow>,
+    handshakes: Vec<HandshakeRow>,
     key_packages: BTreeMap<Bytes, KeyPackageRow>,
     account_values: BTreeMap<Bytes, Bytes>,
     /// The next commit fails with a full disk.
@@ -55,6 +58,7 @@ impl MemoryDatabase {
                 self.conversations.remove(&conversation);
                 self.members.retain(|(of, _), _| *of != conversation);
                 self.groups.remove(&conversation);
+                self.handshakes.retain(|row| row.conversation != conversation);
             }
             Write::PutProfile(profile) => {
                 self.profiles.insert(profile.account, profile);
@@ -85,6 +89,7 @@ impl MemoryDatabase {
             }),
             Write::Rewind { conversation, after, own } => self.rewind(conversation, after, own),
             Write::PutHidden(conversation, hidden) => self.hidden.push((conversation, hidden)),
+            Write::Reveal { conversation, from, to } => self.reveal(conversation, from, to),
             Write::PutOutbox(row) => {
                 // Through its bytes, as a real database keeps it.
                 let bytes = row.act.encode(row.conversation, row.message_id);
@@ -109,6 +114,10 @@ impl MemoryDatabase {
                 self.device_lists.insert((row.account, row.identity, row.index), row);
             }
             Write::PutGroup(conversation, write) => self.put_group(conversation, *write),
+            Write::PutHandshake(row) => self.put_handshake(*row),
+            Write::ForgetLostHandshakes(conversation) => {
+                self.handshakes.retain(|row| row.conversation != conversation || !row.is_lost);
+            }
             Write::PutKeyPackage(row) => {
                 self.key_packages.insert(row.reference.clone(), *row);
             }
@@ -137,6 +146,22 @@ impl MemoryDatabase {
         }
     }
 
+    fn reveal(&mut self, conversation: ConversationId, from: Seq, to: Seq) {
+        let held = std::mem::take(&mut self.hidden);
+        for (of, span) in held {
+            if of != conversation || span.to < from || to < span.from {
+                self.hidden.push((of, span));
+                continue;
+            }
+            if span.from < from {
+                self.hidden.push((of, Hidden { to: from.previous(), ..span }));
+            }
+            if to < span.to {
+                self.hidden.push((of, Hidden { from: to.next(), ..span }));
+            }
+        }
+    }
+
     fn put_group(&mut self, conversation: ConversationId, write: GroupWrite) {
         fn put<T>(row: &mut Option<T>, slot: Slot<T>) {
             match slot {
@@ -157,7 +182,18 @@ impl MemoryDatabase {
         put(&mut row.rejoin, write.rejoin);
     }
 
+    fn put_handshake(&mut self, row: HandshakeRow) {
+        let name = |row: &HandshakeRow| (row.conversation, row.device, row.message_id);
+        match self.handshakes.iter_mut().find(|held| name(held) == name(&row)) {
+            Some(held) => *held = row,
+            None => self.handshakes.push(row),
+        }
+    }
+
     fn rewind(&mut self, conversation: ConversationId, after: Seq, own: AccountId) {
+        for row in &mut self.handshakes {
+            row.is_lost |= row.conversation == conversation && row.seq > after;
+        }
         self.entries.retain(|row| {
             row.conversation != conversation
                 || row.entry.seq <= after
@@ -169,7 +205,10 @@ impl MemoryDatabase {
                 row.detached = true;
             }
         }
-        self.hidden.retain(|(of, hidden)| *of != conversation || hidden.to <= after);
+        self.hidden.retain(|(of, hidden)| *of != conversation || hidden.from <= after);
+        for (_, hidden) in self.hidden.iter_mut().filter(|(of, _)| *of == conversation) {
+            hidden.to = hidden.to.min(after);
+        }
         for ((of, _), member) in &mut self.members {
             if *of == conversation {
                 member.delivered = member.delivered.min(after);
@@ -312,6 +351,34 @@ impl Database for MemoryDatabase {
 
     fn group(&self, conversation: ConversationId) -> Result<Option<GroupRow>, DatabaseError> {
         Ok(self.groups.get(&conversation).cloned())
+    }
+
+    fn lost_handshakes(
+        &self,
+        conversation: ConversationId,
+        count: usize,
+    ) -> Result<Vec<HandshakeRow>, DatabaseError> {
+        let lost =
+            self.handshakes.iter().filter(|row| row.is_lost && row.conversation == conversation);
+        Ok(lost.take(count).cloned().collect())
+    }
+
+    fn lost_handshake(
+        &self,
+        conversation: ConversationId,
+        device: DeviceId,
+        message_id: MessageId,
+    ) -> Result<Option<HandshakeRow>, DatabaseError> {
+        let name = (conversation, device, message_id);
+        let lost = self.handshakes.iter().filter(|row| row.is_lost);
+        let named = |row: &&HandshakeRow| (row.conversation, row.device, row.message_id) == name;
+        Ok(lost.into_iter().find(named).cloned())
+    }
+
+    fn conversations_ahead(&self) -> Result<Vec<ConversationId>, DatabaseError> {
+        let lost = self.handshakes.iter().filter(|row| row.is_lost);
+        let ahead: BTreeSet<ConversationId> = lost.map(|row| row.conversation).collect();
+        Ok(ahead.into_iter().collect())
     }
 
     fn key_packages(&self, references: &[Bytes]) -> Result<Vec<KeyPackageRow>, DatabaseError> {

@@ -68,6 +68,8 @@ pub(crate) struct Faults {
     pub(crate) refuse: Option<fn() -> Refusal>,
     /// Live entries are not sent.
     pub(crate) mute: bool,
+    /// Devices that are taken out of a list keep their tokens.
+    pub(crate) keeps_tokens: bool,
 }
 
 #[derive(Default)]
@@ -257,8 +259,13 @@ impl Server {
             Request::Commit(_)
             | Request::Leave(_)
             | Request::Restart(_)
+            | Request::OfferAgain(_)
+            | Request::OfferDeviceList(_)
             | Request::FetchGroup(_)
-            | Request::ClaimKeyPackages(_) => Err(Refusal::UnknownRequest),
+            | Request::ClaimKeyPackages(_)
+            | Request::PutBackupChunk(_)
+            | Request::FetchBackupChunk(_)
+            | Request::DropBackup(_) => Err(Refusal::UnknownRequest),
             Request::PublishDeviceList(_)
             | Request::FetchDeviceLists(_)
             | Request::PublishKeyPackages(_)

@@ -7,7 +7,7 @@ use super::*;
 /// Frames of every kind whose fields hold whatever the generator draws.
 fn any_frame() -> impl Strategy<Value = wire::ClientFrame> {
     let bytes = || prop_oneof![Just(vec![7; 16]), prop::collection::vec(any::<u8>(), 0..40)];
-    (0u64..4, 0u32..27, bytes(), bytes(), ".{0,12}", any::<u64>(), any::<i32>()).prop_map(
+    (0u64..4, 0u32..29, bytes(), bytes(), ".{0,12}", any::<u64>(), any::<i32>()).prop_map(
         |(request, kind, one, other, text, number, small)| {
             let (one, other): (Bytes, Bytes) = (one.into(), other.into());
             let body = match kind {
@@ -104,9 +104,11 @@ fn any_frame() -> impl Strategy<Value = wire::ClientFrame> {
                 }),
                 21 => Body::PutAccountValue(wire::PutAccountValue { key: one, value: other }),
                 22 => Body::FetchAccountValues(wire::FetchAccountValues { after: number }),
+                23 => Body::PutBackupChunk(wire::PutBackupChunk { chunk: one, sealed: other }),
+                24 => Body::FetchBackupChunk(wire::FetchBackupChunk { before: number }),
                 _ => Body::Ping(wire::Ping { round_trip_ms: 0 }),
             };
-            wire::ClientFrame { request, body: (kind < 25).then_some(body) }
+            wire::ClientFrame { request, body: (kind < 27).then_some(body) }
         },
     )
 }

@@ -1,10 +1,10 @@
 //! Requests of sealed conversations, sound and hostile, and what is said about such conversations.
 
-use tidings_messaging::group::PublicState;
-use tidings_messaging::request::NewCommit;
+use tidings_messaging::group::{LostHandshake, PublicState};
+use tidings_messaging::request::{NewCommit, Offer};
 use tidings_messaging::store::{
-    AccountValue, AccountValuePage, ClaimedKeyPackage, GroupAnswer, GroupRecord, InboxContent,
-    InboxItem, InboxPage, ListPart,
+    AccountValue, AccountValuePage, BackupChunk, ClaimedKeyPackage, GroupAnswer, GroupRecord,
+    InboxContent, InboxItem, InboxPage, ListPart,
 };
 use tidings_model::GroupEpoch;
 use tidings_protocol_app::limits::{
@@ -354,6 +354,75 @@ fn leave_is_passed_on_as_it_was_signed() {
     check_invalid(leave(1_025), "payload");
 }
 
+fn offer_again(handshake: Option<wire::offer_again::Handshake>) -> wire::OfferAgain {
+    wire::OfferAgain {
+        conversation: id_bytes(CHOIR.as_bytes()),
+        account: id_bytes(ANNA.as_bytes()),
+        device: id_bytes(&[9; 16]),
+        message_id: id_bytes(MESSAGE.as_bytes()),
+        handshake,
+        group_info: Bytes::new(),
+    }
+}
+
+#[test]
+fn lost_handshake_is_given_back_under_its_author() {
+    use wire::offer_again::Handshake;
+    let commit = public_message(CHOIRS_GROUP, MESSAGE, MEMBER, 100);
+    let body = offer_again(Some(Handshake::Commit(commit.clone())));
+    let expected = |handshake| {
+        let author = (ANNA, DeviceId::from_bytes([9; 16]));
+        let (conversation, message_id) = (CHOIR, MESSAGE);
+        Request::OfferAgain(Box::new(Offer { conversation, author, message_id, handshake }))
+    };
+    let lost =
+        |group_info| LostHandshake::Commit { made_in: PLACE, commit: commit.clone(), group_info };
+    check_asks(Body::OfferAgain(body.clone()), expected(lost(None)));
+    let group_info = Bytes::from_static(b"info");
+    let last = wire::OfferAgain { group_info: group_info.clone(), ..body };
+    check_asks(Body::OfferAgain(last), expected(lost(Some(group_info))));
+    let leave = Bytes::from_static(b"signed");
+    let body = offer_again(Some(Handshake::Leave(leave.clone())));
+    check_asks(Body::OfferAgain(body), expected(LostHandshake::Leave(leave)));
+}
+
+#[test]
+fn lost_handshake_that_is_none_is_refused_by_field() {
+    use wire::offer_again::Handshake;
+    let other = MessageId::from_bytes([4; 16]);
+    let relabelled = public_message(CHOIRS_GROUP, other, MEMBER, 100);
+    let message = private_message(CHOIRS_GROUP, MESSAGE, APPLICATION, 100);
+    for (handshake, name) in [
+        (None, "handshake"),
+        (Some(Handshake::Commit(Bytes::new())), "commit"),
+        (Some(Handshake::Commit(relabelled)), "commit"),
+        (Some(Handshake::Commit(message)), "commit"),
+        (Some(Handshake::Leave(Bytes::new())), "leave"),
+        (Some(Handshake::Leave(vec![5; 1_025].into())), "leave"),
+    ] {
+        check_invalid(Body::OfferAgain(offer_again(handshake)), name);
+    }
+    let commit = public_message(CHOIRS_GROUP, MESSAGE, MEMBER, 100);
+    let mut large = offer_again(Some(Handshake::Commit(commit.clone())));
+    large.group_info = vec![1; HANDSHAKE_BYTES_MAX + 1].into();
+    check_payload_too_large(Body::OfferAgain(large), HANDSHAKE_BYTES_MAX);
+    let mut nobodys = offer_again(Some(Handshake::Commit(commit)));
+    nobodys.device = Bytes::new();
+    check_invalid(Body::OfferAgain(nobodys), "device");
+}
+
+#[test]
+fn device_list_is_given_back_for_its_account() {
+    let offer = |account: Bytes, entries| {
+        Body::OfferDeviceList(wire::OfferDeviceList { account, from: 2, entries })
+    };
+    let entries = vec![Bytes::from_static(b"signed")];
+    let expected = Request::OfferDeviceList { account: ANNA, from: 2, entries: entries.clone() };
+    check_asks(offer(id_bytes(ANNA.as_bytes()), entries.clone()), expected);
+    check_invalid(offer(Bytes::new(), entries), "account");
+    check_invalid(offer(id_bytes(ANNA.as_bytes()), Vec::new()), "entries");
+}
+
 #[test]
 fn device_list_past_its_limits_is_refused() {
     let publish = |from, entries: Vec<usize>, begins_anew| {
@@ -468,6 +537,20 @@ fn places_in_inbox_and_account_log_stay_below_two_to_the_53() {
     let (after, up_to) = (9, 9);
     let inbox = |after| Body::FetchInbox(wire::FetchInbox { after });
     let acknowledge = |up_to| Body::AcknowledgeInbox(wire::AcknowledgeInbox { up_to });
+    let chunk = |name: usize, sealed: usize| {
+        let chunk = Bytes::copy_from_slice(&MESSAGE.as_bytes()[..name]);
+        let sealed = vec![2; sealed].into();
+        Body::PutBackupChunk(wire::PutBackupChunk { chunk, sealed })
+    };
+    let sealed = vec![2; 73_728].into();
+    check_asks(chunk(16, 73_728), Request::PutBackupChunk { chunk: MESSAGE, sealed });
+    check_payload_too_large(chunk(16, 73_729), 73_728);
+    check_invalid(chunk(15, 1), "chunk");
+    let fetch = |before| Body::FetchBackupChunk(wire::FetchBackupChunk { before });
+    check_asks(fetch(0), Request::FetchBackupChunk { before: None });
+    check_asks(fetch(u64::MAX), Request::FetchBackupChunk { before: Some(u64::MAX) });
+    check_asks(Body::DropBackup(wire::DropBackup {}), Request::DropBackup);
+
     let values = |after| Body::FetchAccountValues(wire::FetchAccountValues { after });
     check_asks(inbox(after), Request::FetchInbox { after });
     check_asks(acknowledge(up_to), Request::AcknowledgeInbox { up_to });
@@ -493,7 +576,9 @@ fn row_11_requests_of_sealed_conversations_before_a_live_session_close_with_1008
         Body::Leave(wire::Leave::default()),
         Body::Restart(wire::Restart::default()),
         Body::FetchGroup(fetch_group),
+        Body::OfferAgain(wire::OfferAgain::default()),
         Body::PublishDeviceList(wire::PublishDeviceList::default()),
+        Body::OfferDeviceList(wire::OfferDeviceList::default()),
         Body::FetchDeviceLists(wire::FetchDeviceLists::default()),
         Body::PublishKeyPackages(wire::PublishKeyPackages::default()),
         Body::ClaimKeyPackages(wire::ClaimKeyPackages::default()),
@@ -594,6 +679,15 @@ fn stock_claims_lists_and_account_values_are_told() {
     assert!(matches!(stock, Answer::KeyPackageStock(stock) if stock.count == 77));
     let put = answered(Reply::AccountValuePut(5));
     assert!(matches!(put, Answer::AccountValuePut(put) if put.seq == 5));
+    let put = answered(Reply::BackupChunkPut(6));
+    assert!(matches!(put, Answer::BackupChunkPut(put) if put.number == 6));
+    let none = answered(Reply::BackupChunk(None));
+    assert!(matches!(none, Answer::BackupChunk(chunk) if chunk == wire::BackupChunk::default()));
+    let sealed = Bytes::from_static(b"sealed");
+    let chunk = BackupChunk { number: 7, sealed: sealed.clone(), left: 3 };
+    let told = answered(Reply::BackupChunk(Some(chunk)));
+    let expected = wire::BackupChunk { number: 7, sealed, left: 3 };
+    assert!(matches!(told, Answer::BackupChunk(chunk) if chunk == expected));
 
     let package = Bytes::from_static(b"package");
     let claimed = ClaimedKeyPackage { account: ANNA, device: PHONE, package: package.clone() };

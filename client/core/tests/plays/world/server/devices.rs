@@ -117,7 +117,8 @@ impl Server {
             .map_err(|error| Refusal::DeviceListRefused { reason: error.to_string() })?;
         let listed = shared.listed(account);
         let (identity, entries) = shared.place();
-        for device in before.into_iter().filter(|device| !listed.contains(device)) {
+        let gone = before.into_iter().filter(|device| !listed.contains(device));
+        for device in gone.filter(|_| !self.faults.keeps_tokens).collect::<Vec<_>>() {
             self.revoke(device);
         }
         let changed =
