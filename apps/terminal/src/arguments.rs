@@ -59,12 +59,42 @@ pub(crate) enum Command {
         /// Which; it is kept until you say otherwise.
         presence: PresenceName,
     },
+    /// Tells others what you have read, or does not any more, on all devices of the account.
+    ReadReceipts {
+        /// Which; it is kept until you say otherwise.
+        sent: OnOrOff,
+    },
+    /// Keeps a recovery backup of sealed conversations at the server, or does not any more.
+    ///
+    /// The server cannot read it. It is what a device reads that was brought back by the recovery key.
+    Backup {
+        /// Which; it is kept until you say otherwise.
+        kept: OnOrOff,
+    },
     /// Makes an invite link for one new account.
     Invite,
     /// Lists the conversations, newest first.
     Conversations,
     /// Begins a conversation: with one person, as a group with --group, or with yourself.
+    ///
+    /// It is sealed: encrypted end to end, the server cannot read it. With --open the server can.
     Create(Create),
+    /// Makes an open group of a sealed conversation's members, beside it: the server can read that.
+    ContinueInOpen {
+        /// Name, user name or id prefix.
+        conversation: String,
+        /// Does not ask again.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Makes the keys of a sealed group anew, because some of its members cannot read along any more.
+    Restart {
+        /// Name or id prefix.
+        conversation: String,
+        /// User names of members who do not come along.
+        #[arg(long, value_name = "PEOPLE", num_args = 1..)]
+        leave_out: Vec<String>,
+    },
     /// Adds people to a group.
     Add(ConversationAndPeople),
     /// Removes people from a group.
@@ -109,6 +139,34 @@ pub(crate) enum Command {
     Follow(Follow),
     /// Finds messages by words, on this device.
     Search(Search),
+    /// Shows the safety number with somebody: compare it, and nobody stands between you.
+    Verify(Verify),
+    /// Links a device, so that it reads sealed conversations too.
+    ///
+    /// On the new device, which is signed in already: shows a code. On a device that can read: takes
+    /// that code. Both sides are asked once more.
+    Link(Link),
+    /// Shows the recovery key until you have proved that you wrote it down.
+    ///
+    /// It brings your account back when all your devices are gone. Keep it on paper.
+    Recovery {
+        /// Proves it: reads the key from the terminal or from standard input.
+        #[arg(long)]
+        confirm: bool,
+    },
+    /// Makes this device one of the account's with the recovery key.
+    ///
+    /// The key is read from the terminal or from standard input.
+    Recover,
+    /// Begins a new identity: this device alone, with a new recovery key.
+    ///
+    /// For when all devices and the recovery key are lost. Everybody is told, and what was sealed
+    /// before stays closed.
+    BeginAnew {
+        /// Does not ask again.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Lists the devices of the account, or signs one out.
     Devices {
         #[command(subcommand)]
@@ -175,8 +233,35 @@ pub(crate) struct Create {
     /// Makes a group of this name.
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Option<String>,
+    /// Makes it open: the server can read it. It stays so for good.
+    #[arg(long)]
+    pub(crate) open: bool,
     /// User names. One without --group: a direct conversation. None: notes to yourself.
     pub(crate) people: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// User name.
+    pub(crate) person: String,
+    /// Marks the person as verified: you have compared the number.
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) confirm: bool,
+    /// Takes the mark back.
+    #[arg(long)]
+    pub(crate) undo: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    /// The code that the new device shows; left out on the new device.
+    pub(crate) code: Option<String>,
+    /// Name or id prefix of the new device, where several wait.
+    #[arg(long, value_name = "DEVICE", requires = "code")]
+    pub(crate) device: Option<String>,
+    /// Says yes without being asked.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -267,7 +352,8 @@ pub(crate) struct Search {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevicesAct {
-    /// Signs a device out, at once.
+    /// Signs a device out, at once; it can read nothing that is said from then on.
+    #[command(visible_alias = "remove")]
     Revoke {
         /// Id prefix of the device.
         id: String,
@@ -304,6 +390,15 @@ pub(crate) enum RoleName {
     Admin,
     /// Also gives and takes roles.
     Owner,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOrOff {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// A presence by its name.

@@ -23,7 +23,11 @@ use tidings_protocol_content::Reference;
 use tokio::time::{Instant, sleep_until};
 
 use crate::commands::account::presence_words;
+use crate::commands::conversations::CONTINUE_IN_OPEN;
+use crate::commands::linking;
+use crate::commands::verification::{self, Spoken};
 use crate::failure::{Exit, Failure};
+use crate::naming::{ID_SHOWN, short};
 use crate::record::role_name;
 use crate::session::Session;
 use crate::target::{Whose, choose_message};
@@ -126,7 +130,6 @@ impl Chat<'_> {
                 Event::Presence { account, presence } => {
                     self.talk.heard_presence(*account, *presence);
                 }
-                Event::Notice(notice) => self.tell_notice(notice).await?,
                 _ => {}
             }
         }
@@ -134,21 +137,31 @@ impl Chat<'_> {
         Ok(Next::Go)
     }
 
-    async fn tell_notice(&mut self, notice: &Notice) -> Result<(), Failure> {
-        let words = match notice {
-            Notice::SignedOut => Some(self.session.signed_out().await?.message),
-            // The status tells of it for as long as it is so.
-            Notice::OutboxHeld { .. } | Notice::OutboxReleased => None,
-            notice => crate::notice::words(notice),
-        };
-        if let Some(words) = words {
-            self.say(&words)?;
+    async fn tell_notices(&mut self) -> Result<(), Failure> {
+        while let Some(notice) = self.session.notices.pop_front() {
+            let words = match &notice {
+                Notice::SignedOut => Some(self.session.signed_out().await?.message),
+                // The status tells of it for as long as it is so.
+                Notice::OutboxHeld { .. } | Notice::OutboxReleased => None,
+                Notice::IdentityChanged { .. } => {
+                    self.talk.learn_trust(self.session).await?;
+                    crate::notice::words(&notice, &self.session.people().await?)
+                }
+                Notice::LinkEnded { completed, .. } => {
+                    Some(linking::ended_words(*completed).to_owned())
+                }
+                notice => crate::notice::words(notice, &self.session.people().await?),
+            };
+            if let Some(words) = words {
+                self.say(&words)?;
+            }
         }
         Ok(())
     }
 
     /// Prints what is new in the conversation and draws the status.
     async fn show(&mut self) -> Result<(), Failure> {
+        self.tell_notices().await?;
         if std::mem::take(&mut self.session.missed) {
             self.session.open_timeline(self.conversation, ROWS_AT_FIRST).await?;
         }
@@ -284,6 +297,10 @@ impl Chat<'_> {
                 Ok(self.face.print(&history)?)
             }
             Slash::Retry => self.retry().await,
+            Slash::Link { code } => self.link(&code).await,
+            Slash::AnswerLink { accepted } => self.answer_link(accepted).await,
+            Slash::Verify { verified } => self.verify(verified).await,
+            Slash::Open { sure } => self.open(sure).await,
             Slash::Presence { hidden } => {
                 self.session.ask(Command::SetPresence { hidden }).await?;
                 // A hidden device is told of nobody; what was told before is soon not true any more.
@@ -304,16 +321,60 @@ impl Chat<'_> {
     async fn members(&mut self) -> Result<(), Failure> {
         let command = Command::Members { conversation: self.conversation };
         let Outcome::Members(members) = self.session.ask(command).await? else { return Ok(()) };
+        let accounts = members.iter().map(|member| member.profile.account).collect();
+        let trust = self.session.trust(accounts).await?;
         let lines: Vec<String> = members
             .iter()
             .filter_map(|member| {
                 let role = role_name(member.role?);
                 let profile = &member.profile;
                 let name = visible::one_line(&profile.display_name);
-                Some(format!("· {name} ({}), {role}", profile.user_name))
+                let mark = trust.get(&profile.account).and_then(|trust| trust.word());
+                let mark = mark.map_or_else(String::new, |word| format!(", {word}"));
+                Some(format!("· {name} ({}), {role}{mark}", profile.user_name))
             })
             .collect();
         Ok(self.face.print(&lines)?)
+    }
+
+    /// Compares safety numbers with the other one.
+    async fn verify(&mut self, verified: Option<bool>) -> Result<(), Failure> {
+        let Some(partner) = self.talk.partner() else {
+            let words =
+                "this is not with one person: `tidings verify USER_NAME` outside of the chat";
+            return Err(Failure::usage(words));
+        };
+        let lines = verification::compare(self.session, partner, verified, Spoken::Slash).await?;
+        self.talk.learn_trust(self.session).await?;
+        self.say(&lines.join("\n"))
+    }
+
+    /// Links a device by the code that it shows; the person says yes on a line of its own.
+    async fn link(&mut self, code: &str) -> Result<(), Failure> {
+        let code = linking::read_code(code)?;
+        let name = linking::prove(self.session, code, None).await?;
+        self.say(&format!("{}: /link yes or /link no", linking::link_words(&name)))
+    }
+
+    async fn answer_link(&mut self, accepted: bool) -> Result<(), Failure> {
+        self.session.ask_server(Command::AnswerLink { accepted }).await?;
+        let words = match accepted {
+            true => "the new device asks its person, too …",
+            false => "nothing was linked",
+        };
+        self.say(words)
+    }
+
+    /// Goes on in an open conversation, once the person has said that they know what that means.
+    async fn open(&mut self, sure: bool) -> Result<(), Failure> {
+        if !sure {
+            return self.say(&format!("{CONTINUE_IN_OPEN} `/open yes` does it"));
+        }
+        let command = Command::ContinueInOpen { conversation: self.conversation };
+        let open = self.session.queue(command).await?.conversation().to_string();
+        self.session.settle().await?;
+        let open = short(&open, ID_SHOWN);
+        self.say(&format!("made: `tidings chat {open}` goes on there, where the server can read"))
     }
 
     async fn add(&mut self, people: &[String]) -> Result<(), Failure> {

@@ -1,10 +1,14 @@
 //! The commands: one function each, from what was typed to what is printed and the exit code.
 
 pub(crate) mod account;
-mod conversations;
+pub(crate) mod conversations;
+mod devices;
 mod follow;
+mod identity;
+pub(crate) mod linking;
 mod messages;
 pub(crate) mod reading;
+pub(crate) mod verification;
 
 use crate::arguments::{Arguments, Command};
 use crate::chat;
@@ -32,11 +36,24 @@ async fn dispatch(session: &mut Session, command: Command) -> Result<Exit, Failu
         Command::DisplayName { name } => account::display_name(session, name).await,
         Command::Presence { presence } => account::presence(session, presence).await,
         Command::Invite => account::invite(session).await,
-        Command::Devices { act } => account::devices(session, act).await,
+        Command::ReadReceipts { sent } => account::read_receipts(session, sent).await,
+        Command::Backup { kept } => account::backup(session, kept).await,
+        Command::Devices { act } => devices::devices(session, act).await,
+        Command::Link(arguments) => linking::link(session, arguments).await,
+        Command::Verify(arguments) => verification::verify(session, arguments).await,
+        Command::Recovery { confirm } => identity::recovery(session, confirm).await,
+        Command::Recover => identity::recover(session).await,
+        Command::BeginAnew { yes } => identity::begin_anew(session, yes).await,
         Command::Conversations => conversations::list(session).await,
         Command::Create(arguments) => conversations::create(session, arguments).await,
         Command::Add(arguments) => conversations::add(session, arguments).await,
         Command::Remove(arguments) => conversations::remove(session, arguments).await,
+        Command::ContinueInOpen { conversation, yes } => {
+            conversations::continue_in_open(session, &conversation, yes).await
+        }
+        Command::Restart { conversation, leave_out } => {
+            conversations::restart(session, &conversation, &leave_out).await
+        }
         Command::Leave { conversation } => conversations::leave(session, &conversation).await,
         Command::Rename { conversation, name } => {
             conversations::rename(session, &conversation, name).await
@@ -65,6 +82,19 @@ async fn deliver(session: &mut Session, pending: Pending) -> Result<Exit, Failur
     report(session, &delivery).await
 }
 
+/// As [`deliver`], and waits until nothing of the conversation is left to do: until the people are in it who
+/// were meant to be.
+async fn carry_out(session: &mut Session, pending: Pending) -> Result<Exit, Failure> {
+    let conversation = pending.conversation();
+    let exit = deliver(session, pending).await?;
+    if exit == Exit::Done && !session.wait_until_carried_out(conversation).await? {
+        let words = session.queued_words(conversation).await?;
+        session.output.note(&format!("tidings: not everybody is in it yet: {words}"));
+        return Ok(Exit::Queued);
+    }
+    Ok(exit)
+}
+
 async fn report(session: &Session, delivery: &Delivery) -> Result<Exit, Failure> {
     let output = &session.output;
     match *delivery {
@@ -75,9 +105,9 @@ async fn report(session: &Session, delivery: &Delivery) -> Result<Exit, Failure>
             Ok(Exit::Done)
         }
         Delivery::Queued { conversation, message_id } => {
-            let reason = session.no_connection().await?;
+            let reason = session.waits_because(conversation).await?;
             output.programs(&record::DeliveryRecord::queued(conversation, message_id, &reason))?;
-            output.note(&format!("tidings: {}", session.queued_words().await?));
+            output.note(&format!("tidings: {}", session.queued_words(conversation).await?));
             Ok(session.exit_of_queued())
         }
     }

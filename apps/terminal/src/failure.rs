@@ -136,6 +136,14 @@ impl From<CoreFailure> for Failure {
             CoreFailure::WrongKind => (Exit::Refused, "WRONG_KIND"),
             CoreFailure::Invalid(_) => (Exit::Refused, "INVALID"),
             CoreFailure::OutboxFull { .. } => (Exit::Local, "OUTBOX_FULL"),
+            CoreFailure::NotListed => return not_listed(),
+            CoreFailure::AlreadyListed => (Exit::Refused, "ALREADY_LISTED"),
+            CoreFailure::NoLink => (Exit::Refused, "NO_LINK"),
+            CoreFailure::NotLinked(_) => (Exit::Refused, "NOT_LINKED"),
+            CoreFailure::RecoveryKeyWrong => (Exit::Refused, "RECOVERY_KEY_WRONG"),
+            CoreFailure::NoRecoveryKey => (Exit::Refused, "NO_RECOVERY_KEY"),
+            CoreFailure::NoDeviceList => (Exit::Refused, "NO_DEVICE_LIST"),
+            CoreFailure::NoKeyPackages => (Exit::Refused, "NO_KEY_PACKAGES"),
             CoreFailure::Database(error) => return error.clone().into(),
         };
         Self::new(exit, name, failure.to_string())
@@ -151,6 +159,18 @@ pub(crate) fn not_signed_in() -> Failure {
          `tidings sign-in` takes one that exists, --data picks another folder",
     )
 }
+
+/// The account's device list does not cover this device.
+pub(crate) fn not_listed() -> Failure {
+    Failure::new(Exit::Refused, "NOT_LISTED", NOT_LISTED_WORDS)
+}
+
+/// What a device outside the account's device list can do, and how it gets in.
+pub(crate) const NOT_LISTED_WORDS: &str =
+    "this device cannot read sealed conversations yet. Choose one way in:
+  `tidings link`         shows a code here; type it on a device of yours that can: `tidings link CODE`
+  `tidings recover`      takes your recovery key, the one that you wrote down
+  `tidings begin-anew`   if you have neither any more: a new identity, of which everybody is told";
 
 impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {

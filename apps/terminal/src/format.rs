@@ -1,11 +1,12 @@
 //! Messages, lines about members and lists as people read them on a terminal of 80 columns or less,
 //! with or without emphasis. Whatever other people wrote goes through [`crate::visible`] first.
 
+use tidings_client_core::GroupAct;
 use tidings_client_core::view::{
-    DeliveryState, EventLine, MessageText, MessageView, Preview, TimelineRow,
+    DeliveryState, EventLine, MessageText, MessageView, Person as Author, Preview, TimelineRow,
 };
-use tidings_model::Timestamp;
 use tidings_model::event::{Act, Person};
+use tidings_model::{Seq, Timestamp};
 
 use crate::naming::{MESSAGE_ID_SHOWN, short};
 use crate::output::Output;
@@ -38,12 +39,11 @@ impl Format<'_> {
         match row {
             TimelineRow::Message(message) => self.message(message, place),
             TimelineRow::Event(line) => vec![self.event(line, place)],
-            TimelineRow::Gap(_) => vec![
-                self.output
-                    .style
-                    .dim("      · earlier messages are not shown to you ·")
-                    .into_owned(),
-            ],
+            TimelineRow::Gap(gap) => {
+                let when = if gap.from == Seq::FIRST { "before" } else { "in between" };
+                let words = format!("      · what was said {when} is not on this device ·");
+                vec![self.output.style.dim(&words).into_owned()]
+            }
         }
     }
 
@@ -94,7 +94,9 @@ impl Format<'_> {
                 visible::lines(text).collect::<Vec<_>>().join("\n")
             }
             MessageText::Deleted => "(deleted)".to_owned(),
-            MessageText::Unreadable => "(this program cannot read it: a newer one may)".to_owned(),
+            MessageText::Unreadable => {
+                "(this device cannot read it; whoever sent it can send it again)".to_owned()
+            }
         };
         if message.forwarded {
             body.insert_str(0, "(forwarded) ");
@@ -121,13 +123,16 @@ impl Format<'_> {
     }
 
     fn event_words(&self, line: &EventLine) -> String {
-        let who = if self.people.is_me(line.actor.account) {
-            "you".to_owned()
-        } else {
-            visible::one_line(&line.actor.name).into_owned()
-        };
+        let who = self.author(&line.actor);
         match &line.act {
-            None => format!("{who} changed something that this program does not know"),
+            None if line.group.is_empty() => {
+                format!("{who} changed something that this program does not know")
+            }
+            None => {
+                let acts = line.group.chunk_by(|one, other| one == other);
+                let words = acts.map(|same| self.group_words(&who, &same[0], same.len()));
+                words.collect::<Vec<_>>().join("; ")
+            }
             Some(Act::Created { name, .. }) if name.is_empty() => {
                 format!("{who} began to talk here")
             }
@@ -160,6 +165,69 @@ impl Format<'_> {
                 format!("{who} gave {} the role {}", self.name(member), role_name(member.role))
             }
         }
+    }
+
+    /// What happened to the group of a sealed conversation, and how often in one Commit.
+    fn group_words(&self, who: &str, act: &GroupAct<Author>, count: usize) -> String {
+        let all = |people: &[Author]| {
+            people.iter().map(|person| self.author(person)).collect::<Vec<_>>().join(", ")
+        };
+        match act {
+            GroupAct::Added(people) => format!("{who} added {}", all(people)),
+            GroupAct::Removed(people) => format!("{who} removed {}", all(people)),
+            GroupAct::Left(person) => format!("{} left", self.author(person)),
+            GroupAct::RoleChanged(person, role) => {
+                format!("{who} gave {} the role {}", self.author(person), role_name(*role))
+            }
+            GroupAct::DeviceAdded(person) => match self.people.is_me(person.account) {
+                true => format!("you read along with {}", another(count)),
+                false => format!("{} reads along with {}", self.author(person), another(count)),
+            },
+            GroupAct::DeviceRemoved(person) => {
+                format!("{} {} out", self.devices_of(person, count), are(count))
+            }
+            GroupAct::DeviceReturned(person) => {
+                let devices = self.devices_of(person, count);
+                format!("{devices} had lost the keys and {} back", are(count))
+            }
+            GroupAct::Renamed(name) => {
+                format!("{who} gave the group the name “{}”", visible::one_line(name))
+            }
+            GroupAct::TopicChanged(topic) if topic.is_empty() => {
+                format!("{who} took the topic away")
+            }
+            GroupAct::TopicChanged(topic) => {
+                format!("{who} set the topic “{}”", visible::one_line(topic))
+            }
+            GroupAct::PictureChanged => format!("{who} changed the group's picture"),
+            GroupAct::Restarted => format!("{who} made the keys of this conversation anew"),
+            GroupAct::IdentityChanged(person) => match self.people.is_me(person.account) {
+                true => "you have a new identity".to_owned(),
+                false => format!(
+                    "{} has a new identity: `tidings verify {}` compares the safety number",
+                    self.author(person),
+                    visible::one_line(&self.people.user_name(person.account))
+                ),
+            },
+        }
+    }
+
+    fn devices_of(&self, person: &Author, count: usize) -> String {
+        let devices = match count {
+            1 => "a device".to_owned(),
+            count => format!("{count} devices"),
+        };
+        match self.people.is_me(person.account) {
+            true => format!("{devices} of yours"),
+            false => format!("{devices} of {}", self.author(person)),
+        }
+    }
+
+    fn author(&self, person: &Author) -> String {
+        if self.people.is_me(person.account) {
+            return "you".to_owned();
+        }
+        visible::one_line(&person.name).into_owned()
     }
 
     fn names(&self, people: &[Person]) -> String {
@@ -223,6 +291,14 @@ impl Format<'_> {
     }
 }
 
+fn another(devices: usize) -> String {
+    if devices == 1 { "another device".to_owned() } else { format!("{devices} other devices") }
+}
+
+fn are(devices: usize) -> &'static str {
+    if devices == 1 { "is" } else { "are" }
+}
+
 fn place_before(place: Option<&str>) -> String {
     place.map_or_else(String::new, |place| format!("[{}] ", visible::one_line(place)))
 }
@@ -257,7 +333,7 @@ pub(crate) fn ticks(state: &DeliveryState) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tidings_client_core::view::{Person as Author, Quote, ReactionView};
+    use tidings_client_core::view::{Quote, ReactionView};
     use tidings_model::{AccountId, MessageId, Role, Seq};
     use tidings_protocol_content::Reference;
 
@@ -371,6 +447,7 @@ mod tests {
             time: Timestamp::from_millis(0),
             actor: Author { account: KOFI, name: "Kofi".to_owned() },
             act,
+            group: Vec::new(),
         };
         let words = |act| format.event_words(&line(act));
         assert_eq!(words(Some(Act::Added(vec![anna.clone()]))), "you added Anna");
@@ -381,5 +458,28 @@ mod tests {
             "you gave the group the name “A\\u{1b}”"
         );
         assert_eq!(words(None), "you changed something that this program does not know");
+    }
+    #[test]
+    fn commit_says_all_that_it_did_in_words() {
+        let output =
+            Output { json: false, style: Style::plain(), clock: Clock::utc(), columns: None };
+        let people = People::new(Some(KOFI), Vec::new());
+        let format = Format { output: &output, people: &people, ticks: Ticks::Shown };
+        let me = Author { account: KOFI, name: "Kofi".to_owned() };
+        let anna = Author { account: AccountId::from_bytes([2; 16]), name: "Ann\x1ba".to_owned() };
+        let words = |group| {
+            let (seq, time) = (Seq::FIRST, Timestamp::from_millis(0));
+            format.event_words(&EventLine { seq, time, actor: anna.clone(), act: None, group })
+        };
+        let both =
+            vec![GroupAct::Added(vec![me.clone()]), GroupAct::RoleChanged(me.clone(), Role::Admin)];
+        assert_eq!(words(both), "Ann\\u{1b}a added you; Ann\\u{1b}a gave you the role admin");
+        let device = vec![GroupAct::DeviceAdded(anna.clone())];
+        assert_eq!(words(device), "Ann\\u{1b}a reads along with another device");
+        assert_eq!(words(vec![GroupAct::DeviceRemoved(me)]), "a device of yours is out");
+        let twice = vec![GroupAct::DeviceRemoved(anna.clone()); 2];
+        assert_eq!(words(twice), "2 devices of Ann\\u{1b}a are out");
+        let changed = words(vec![GroupAct::IdentityChanged(anna.clone())]);
+        assert!(changed.contains("a new identity: `tidings verify "), "{changed}");
     }
 }

@@ -14,13 +14,17 @@ mod naming;
 mod notice;
 mod output;
 mod people;
+mod qr;
+mod question;
 mod record;
+mod sealing;
 mod secret;
 mod server;
 mod session;
 mod style;
 mod target;
 mod text;
+mod trust;
 mod visible;
 mod when;
 

@@ -1,12 +1,14 @@
-//! What the client has told so far: the connection's state, the conversation list and the open
-//! timelines, kept by applying what changed.
+//! What the client has told so far: the connection's state, the conversation list, the open timelines
+//! and how this device stands in its account, kept by applying what changed.
 
 use std::collections::HashMap;
 
 use tidings_client_core::view::{ConversationSummary, Diff, TimelineRow};
-use tidings_client_core::{ConnectionState, Event, Notice};
+use tidings_client_core::{ConnectionState, Event, Listing, Notice};
 use tidings_client_native::Snapshot;
-use tidings_model::ConversationId;
+use tidings_model::{ConversationId, DeviceId};
+
+use crate::sealing;
 
 /// The state as it was told last.
 #[derive(Debug)]
@@ -17,7 +19,22 @@ pub(crate) struct Mirror {
     pub(crate) outbox_held: Option<String>,
     /// The conversations, newest first.
     pub(crate) conversations: Vec<ConversationSummary>,
+    /// How this device stands in its account's device list.
+    pub(crate) listing: Listing,
+    /// What was heard last of a link, until somebody takes it.
+    pub(crate) link: Option<LinkNews>,
     timelines: HashMap<ConversationId, Vec<TimelineRow>>,
+}
+
+/// What became of a link between this device and another one of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LinkNews {
+    /// A device that was given this one's code has proved that it knows it.
+    Offered { by: DeviceId },
+    /// The other device is done with it.
+    Ended { completed: bool },
+    /// It came to nothing here.
+    Failed { reason: String },
 }
 
 impl Mirror {
@@ -27,6 +44,8 @@ impl Mirror {
             connection: snapshot.connection,
             outbox_held: snapshot.outbox_held,
             conversations: snapshot.conversations,
+            listing: snapshot.listing,
+            link: None,
             timelines: HashMap::new(),
         }
     }
@@ -38,6 +57,16 @@ impl Mirror {
             Event::ConversationList(changes) => apply_all(changes, &mut self.conversations),
             Event::Notice(Notice::OutboxHeld { reason }) => self.outbox_held = Some(reason.clone()),
             Event::Notice(Notice::OutboxReleased) => self.outbox_held = None,
+            Event::Notice(Notice::LinkOffered { by }) => {
+                self.link = Some(LinkNews::Offered { by: *by });
+            }
+            Event::Notice(Notice::LinkEnded { completed, .. }) => {
+                self.link = Some(LinkNews::Ended { completed: *completed });
+            }
+            Event::Notice(Notice::LinkFailed { reason }) => {
+                self.link = Some(LinkNews::Failed { reason: reason.clone() });
+            }
+            Event::Listing(listing) => self.listing = *listing,
             Event::Timeline { conversation, changes } => {
                 apply_all(changes, self.timelines.entry(*conversation).or_default());
             }
@@ -53,6 +82,15 @@ impl Mirror {
     /// Forgets a timeline that was closed.
     pub(crate) fn close(&mut self, conversation: ConversationId) {
         self.timelines.remove(&conversation);
+    }
+
+    /// Whether this device is about to come into a sealed conversation.
+    pub(crate) fn is_coming_in(&self) -> bool {
+        self.listing == Listing::Listed
+            && self
+                .conversations
+                .iter()
+                .any(|of| of.role.is_some() && sealing::is_coming_in(of.sealing))
     }
 
     /// A conversation of the list.

@@ -124,6 +124,12 @@ pub(crate) fn resolve<T>(
 type Rule<'a, T> = &'a dyn Fn(&Candidate<T>) -> bool;
 
 fn ambiguous<T>(kind: Kind, wanted: &str, fitting: &[Candidate<T>]) -> NamingError {
+    let list = list(kind, fitting);
+    NamingError::Ambiguous { kind: kind.word, wanted: wanted.to_owned(), list }
+}
+
+/// Several things, each on a line that begins with a line break, with ids that tell them apart.
+pub(crate) fn list<T>(kind: Kind, fitting: &[Candidate<T>]) -> String {
     let mut list = String::new();
     for candidate in fitting.iter().take(LISTED_MAX) {
         let id = short(&candidate.id, id_length(kind.id_shown, fitting));
@@ -133,7 +139,7 @@ fn ambiguous<T>(kind: Kind, wanted: &str, fitting: &[Candidate<T>]) -> NamingErr
     if fitting.len() > LISTED_MAX {
         let _ = write!(list, "\n  and {} more", fitting.len() - LISTED_MAX);
     }
-    NamingError::Ambiguous { kind: kind.word, wanted: wanted.to_owned(), list }
+    list
 }
 
 /// Characters that tell the ids of a list apart.

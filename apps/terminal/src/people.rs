@@ -7,6 +7,7 @@ use tidings_client_core::view::Person;
 use tidings_model::AccountId;
 
 use crate::record::PersonRecord;
+use crate::visible;
 
 /// Who is known.
 #[derive(Debug, Default, Clone)]
@@ -32,6 +33,22 @@ impl People {
         self.known.get(&account)
     }
 
+    /// How an account is called, on one line; its id where nothing is known.
+    pub(crate) fn name(&self, account: AccountId) -> String {
+        match self.profile(account) {
+            Some(profile) => visible::one_line(shown_name(profile)).into_owned(),
+            None => account.to_string(),
+        }
+    }
+
+    /// The user name of an account, for a command line; its id where nothing is known.
+    pub(crate) fn user_name(&self, account: AccountId) -> String {
+        match self.profile(account) {
+            Some(profile) => profile.user_name.clone(),
+            None => account.to_string(),
+        }
+    }
+
     /// All of them.
     pub(crate) fn profiles(&self) -> impl Iterator<Item = &Profile> {
         self.known.values()
@@ -45,4 +62,9 @@ impl People {
             person.name.clone(),
         )
     }
+}
+
+/// How a person is called: the name that they show, else their user name.
+pub(crate) fn shown_name(profile: &Profile) -> &str {
+    if profile.display_name.is_empty() { &profile.user_name } else { &profile.display_name }
 }

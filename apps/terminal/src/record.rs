@@ -2,12 +2,13 @@
 //! or its meaning, and new ones may come. Text stands in them as it was written.
 
 use serde::Serialize;
-use tidings_client_core::view::{DeliveryState, EventLine, MessageText, MessageView};
-use tidings_client_core::{Device, Member};
+use tidings_client_core::view::{DeliveryState, EventLine, MessageText, MessageView, Person};
+use tidings_client_core::{Device, GroupAct, Member};
 use tidings_model::event::Act;
 use tidings_model::{ConversationId, ConversationKind, Hidden, HiddenReason, MessageId, Role, Seq};
 
 use crate::people::People;
+use crate::trust::Trust;
 
 /// A person in a record.
 #[derive(Debug, Serialize)]
@@ -146,7 +147,60 @@ pub(crate) struct EventRecord {
 }
 
 impl EventRecord {
-    pub(crate) fn new(conversation: ConversationId, line: &EventLine, people: &People) -> Self {
+    /// The records of a line: one for each act of a Commit.
+    pub(crate) fn all(
+        conversation: ConversationId,
+        line: &EventLine,
+        people: &People,
+    ) -> Vec<Self> {
+        if line.act.is_some() || line.group.is_empty() {
+            return vec![Self::of_server(conversation, line, people)];
+        }
+        let acts = line.group.iter();
+        acts.map(|act| Self::of_group(conversation, line, act, people)).collect()
+    }
+
+    /// What happened to the group of a sealed conversation.
+    fn of_group(
+        conversation: ConversationId,
+        line: &EventLine,
+        act: &GroupAct<Person>,
+        people: &People,
+    ) -> Self {
+        let one = |person: &Person| vec![people.record(person)];
+        let all = |of: &[Person]| of.iter().map(|person| people.record(person)).collect();
+        let (act, concerned, name, role) = match act {
+            GroupAct::Added(members) => ("added", all(members), None, None),
+            GroupAct::Removed(members) => ("removed", all(members), None, None),
+            GroupAct::Left(member) => ("left", one(member), None, None),
+            GroupAct::RoleChanged(member, role) => {
+                ("role_changed", one(member), None, Some(role_name(*role)))
+            }
+            GroupAct::DeviceAdded(member) => ("device_added", one(member), None, None),
+            GroupAct::DeviceRemoved(member) => ("device_removed", one(member), None, None),
+            GroupAct::DeviceReturned(member) => ("device_returned", one(member), None, None),
+            GroupAct::Renamed(name) => ("renamed", Vec::new(), Some(name.clone()), None),
+            GroupAct::TopicChanged(topic) => {
+                ("topic_changed", Vec::new(), Some(topic.clone()), None)
+            }
+            GroupAct::PictureChanged => ("picture_changed", Vec::new(), None, None),
+            GroupAct::Restarted => ("restarted", Vec::new(), None, None),
+            GroupAct::IdentityChanged(member) => ("identity_changed", one(member), None, None),
+        };
+        Self {
+            r#type: "event",
+            conversation: conversation.to_string(),
+            seq: line.seq.get(),
+            time: line.time.as_millis(),
+            from: people.record(&line.actor),
+            act,
+            people: concerned,
+            name,
+            role,
+        }
+    }
+
+    fn of_server(conversation: ConversationId, line: &EventLine, people: &People) -> Self {
         let named = |people: &[tidings_model::event::Person]| {
             people
                 .iter()
@@ -217,9 +271,17 @@ pub(crate) struct ConversationRecord {
     pub(crate) id: String,
     pub(crate) kind: &'static str,
     pub(crate) name: String,
+    /// Whether it is encrypted end to end; the server can read it otherwise.
+    pub(crate) sealed: bool,
+    /// Where the keys of a sealed one are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keys: Option<&'static str>,
     /// The other one of a direct conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) partner: Option<PersonRecord>,
+    /// What is known of that one's identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) identity: Option<&'static str>,
     /// Null when the account is no member any more.
     pub(crate) role: Option<&'static str>,
     pub(crate) members: u32,
@@ -256,10 +318,11 @@ pub(crate) struct MemberRecord {
     role: Option<&'static str>,
     delivered: u64,
     read: u64,
+    identity: &'static str,
 }
 
-impl From<&Member> for MemberRecord {
-    fn from(member: &Member) -> Self {
+impl MemberRecord {
+    pub(crate) fn new(member: &Member, trust: Trust) -> Self {
         Self {
             r#type: "member",
             account: member.profile.account.to_string(),
@@ -268,6 +331,7 @@ impl From<&Member> for MemberRecord {
             role: member.role.map(role_name),
             delivered: member.delivered.get(),
             read: member.read.get(),
+            identity: trust.name(),
         }
     }
 }
@@ -281,6 +345,7 @@ pub(crate) struct DeviceRecord {
     created: i64,
     last_seen: i64,
     this_device: bool,
+    linked: bool,
 }
 
 impl From<&Device> for DeviceRecord {
@@ -292,6 +357,7 @@ impl From<&Device> for DeviceRecord {
             created: device.created_at.as_millis(),
             last_seen: device.last_seen.as_millis(),
             this_device: device.this_device,
+            linked: device.is_listed,
         }
     }
 }
@@ -308,6 +374,14 @@ pub(crate) struct AccountRecord {
     pub(crate) server: String,
     pub(crate) standing: &'static str,
     pub(crate) presence: &'static str,
+    /// Whether the others are told what is read.
+    pub(crate) read_receipts: bool,
+    /// Whether there is a recovery backup of sealed conversations.
+    pub(crate) backup: bool,
+    /// Whether this device is in the account's device list; null before that was read.
+    pub(crate) linked: Option<bool>,
+    /// Whether the recovery key is still on this device, since nobody has proved to have it on paper.
+    pub(crate) recovery_key_here: bool,
     pub(crate) waiting: usize,
     pub(crate) refused: usize,
 }
@@ -375,6 +449,33 @@ pub(crate) struct UnsentRecord {
 pub(crate) struct InviteRecord {
     pub(crate) r#type: &'static str,
     pub(crate) link: String,
+    pub(crate) expires: i64,
+}
+
+/// A safety number.
+#[derive(Debug, Serialize)]
+pub(crate) struct SafetyNumberRecord {
+    pub(crate) r#type: &'static str,
+    pub(crate) with: PersonRecord,
+    /// Twelve groups of five digits.
+    pub(crate) number: String,
+    pub(crate) verified: bool,
+}
+
+/// The account's recovery key.
+#[derive(Serialize)]
+pub(crate) struct RecoveryKeyRecord<'a> {
+    pub(crate) r#type: &'static str,
+    pub(crate) key: &'a str,
+}
+
+/// The code by which another device links this one.
+#[derive(Debug, Serialize)]
+pub(crate) struct LinkCodeRecord {
+    pub(crate) r#type: &'static str,
+    pub(crate) code: String,
+    /// The text of its QR code.
+    pub(crate) scan: String,
     pub(crate) expires: i64,
 }
 

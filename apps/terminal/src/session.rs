@@ -3,13 +3,15 @@
 //! It knows how long to wait and what a wait that failed means: a command that the core has queued is
 //! safe whatever the connection does, one that needs an answer is not done without it.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use tidings_client_core::database::{AccountRow, ConversationRow, OutboxRow, Standing};
 use tidings_client_core::{
-    Command, ConnectionState, Failure as CoreFailure, OfflineReason, Outcome,
+    Command, Config, ConnectionState, Event, Failure as CoreFailure, Listing, Notice,
+    OfflineReason, Outcome,
 };
 use tidings_client_native::{ClientGone, ClientHandle, Events, Opening, Outcomes, Told};
 use tidings_model::{ConversationId, MessageId, Seq};
@@ -20,12 +22,14 @@ use crate::failure::{Exit, Failure, not_signed_in};
 use crate::mirror::Mirror;
 use crate::output::Output;
 use crate::people::People;
+use crate::{notice, sealing};
 
 /// Name and version of this program, as the server's operator sees them.
 const AGENT: &str = concat!("tidings-terminal/", env!("CARGO_PKG_VERSION"));
 
-/// What was queued by an earlier run of the program answers nobody, so the outbox is looked at.
-const OUTBOX_LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
+/// What was queued by an earlier run of the program, and what the client does by itself, answers nobody:
+/// its database is looked at.
+const DATABASE_LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
 
 /// How long a run that is done waits for the log to bring back what the server took.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(3);
@@ -40,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) mirror: Mirror,
     /// Something that it told was missed: timelines that were open have to be opened again.
     pub(crate) missed: bool,
+    /// What it noticed by itself and nobody has told the person yet, oldest first.
+    pub(crate) notices: VecDeque<Notice>,
     /// Where output goes.
     pub(crate) output: Output,
     /// How long the server is waited for.
@@ -78,7 +84,8 @@ impl Session {
             Some(folder) => folder.clone(),
             None => default_folder()?,
         };
-        let opening = Opening { folder, agent: AGENT.to_owned() };
+        let config = Config { agent: AGENT.to_owned(), ..Config::default() };
+        let opening = Opening { folder, config };
         let (client, mut events) = ClientHandle::open(opening).await?;
         let snapshot = client.snapshot().await?;
         events.skip_to(&snapshot);
@@ -87,6 +94,7 @@ impl Session {
             events,
             mirror: Mirror::new(snapshot),
             missed: false,
+            notices: VecDeque::new(),
             output: Output::of_this_process(shared.json),
             timeout: shared.timeout,
             accepted: HashSet::new(),
@@ -99,7 +107,21 @@ impl Session {
         let seen = timeout_at(Instant::now() + ECHO_TIMEOUT, self.see_accepted());
         // Whatever fails here was safe before.
         let _ = seen.await;
+        let _ = self.tell_of_safety().await;
         self.client.shutdown().await;
+    }
+
+    /// Tells on standard error what concerns whom this person talks to, where nothing else was told.
+    async fn tell_of_safety(&mut self) -> Result<(), Failure> {
+        let notices = std::mem::take(&mut self.notices);
+        if notices.iter().any(notice::concerns_safety) {
+            let people = self.people().await?;
+            let concerning = notices.iter().filter(|of| notice::concerns_safety(of));
+            for words in concerning.filter_map(|of| notice::words(of, &people)) {
+                self.output.note(&format!("tidings: {words}"));
+            }
+        }
+        Ok(())
     }
 
     async fn see_accepted(&mut self) -> Result<(), Failure> {
@@ -159,11 +181,23 @@ impl Session {
         self.settle().await
     }
 
-    /// Waits until this device has all that the server has. Without a connection it gives up at once
-    /// when none can be made, and after the time otherwise; `false` then.
+    /// Waits until this device has all that the server has for it, and has come into the conversations
+    /// whose keys it waits for. Without a connection it gives up at once when none can be made, and after
+    /// the time otherwise; `false` then.
     pub(crate) async fn catch_up(&mut self) -> Result<bool, Failure> {
         self.connect().await?;
         let deadline = self.deadline();
+        if !self.catch_up_with_log(deadline).await? {
+            return Ok(false);
+        }
+        // Keys that do not come in time are told of where they are missed.
+        let is_done =
+            |mirror: &Mirror| mirror.connection == ConnectionState::Live && !mirror.is_coming_in();
+        self.wait_until(deadline, is_done).await?;
+        Ok(true)
+    }
+
+    async fn catch_up_with_log(&mut self, deadline: Instant) -> Result<bool, Failure> {
         loop {
             match &self.mirror.connection {
                 ConnectionState::Live => return Ok(true),
@@ -186,15 +220,72 @@ impl Session {
         Ok(())
     }
 
-    /// Carries out a command that needs nothing but this device.
-    pub(crate) async fn ask(&mut self, command: Command) -> Result<Outcome, Failure> {
-        let mut outcomes = self.client.command(command).await?;
+    /// Waits until something is so; `false` when the time is over, or there will be no connection.
+    pub(crate) async fn wait_until(
+        &mut self,
+        deadline: Instant,
+        is_so: impl Fn(&Mirror) -> bool,
+    ) -> Result<bool, Failure> {
+        while !is_so(&self.mirror) {
+            if self.will_not_connect() {
+                return Ok(false);
+            }
+            match timeout_at(deadline, self.events.next()).await {
+                Ok(told) => self.absorb(told).await?,
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits until this device knows how it stands in its account's device list.
+    pub(crate) async fn known_listing(&mut self) -> Result<Listing, Failure> {
+        let deadline = self.deadline();
+        let is_known = |mirror: &Mirror| mirror.listing != Listing::Unknown;
+        if self.wait_until(deadline, is_known).await? {
+            return Ok(self.mirror.listing);
+        }
+        let words = format!("{}: try again later", self.no_connection().await?);
+        Err(Failure::new(Exit::NoConnection, "TIMED_OUT", words))
+    }
+
+    /// Waits until others can bring this device into sealed conversations while it is away: until key
+    /// packages of it are at the server. `false` when the time is over.
+    pub(crate) async fn wait_until_reachable(&mut self) -> Result<bool, Failure> {
+        let deadline = self.deadline();
+        loop {
+            let identity = self.client.read(|database| database.identity()).await??;
+            if identity.is_some_and(|identity| identity.last_resort.is_some()) {
+                return Ok(true);
+            }
+            let pause = Instant::now() + DATABASE_LOOKED_AT_EVERY;
+            if pause > deadline || self.will_not_connect() {
+                return Ok(false);
+            }
+            tokio::time::sleep_until(pause).await;
+            self.absorb_told().await?;
+        }
+    }
+
+    /// Takes in what is told while something else is waited for.
+    pub(crate) async fn hear_while<T>(
+        &mut self,
+        waiting: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let mut waiting = pin!(waiting);
         loop {
             tokio::select! {
-                outcome = outcomes.next() => return self.judge(outcome).await,
+                done = &mut waiting => return Ok(done),
                 told = self.events.next() => self.absorb(told).await?,
             }
         }
+    }
+
+    /// Carries out a command that needs nothing but this device.
+    pub(crate) async fn ask(&mut self, command: Command) -> Result<Outcome, Failure> {
+        let mut outcomes = self.client.command(command).await?;
+        let outcome = self.hear_while(outcomes.next()).await?;
+        self.judge(outcome).await
     }
 
     /// Carries out a command that needs the server's answer, and waits no longer for it than was said.
@@ -260,9 +351,25 @@ impl Session {
 
     /// Waits until nothing waits to be sent any more; `false` when the time is over.
     pub(crate) async fn wait_until_sent(&mut self) -> Result<bool, Failure> {
+        self.wait_until_none_waits(|_| true).await
+    }
+
+    /// Waits until nothing of a conversation waits any more: a sealed one is made and changed in several
+    /// steps of which the first alone is answered. `false` when the time is over.
+    pub(crate) async fn wait_until_carried_out(
+        &mut self,
+        conversation: ConversationId,
+    ) -> Result<bool, Failure> {
+        self.wait_until_none_waits(|row| row.conversation == conversation).await
+    }
+
+    async fn wait_until_none_waits(
+        &mut self,
+        concerns: impl Fn(&OutboxRow) -> bool,
+    ) -> Result<bool, Failure> {
         let deadline = self.deadline();
-        while self.outbox().await?.iter().any(|row| row.failure.is_none()) {
-            let pause = Instant::now() + OUTBOX_LOOKED_AT_EVERY;
+        while self.outbox().await?.iter().any(|row| row.failure.is_none() && concerns(row)) {
+            let pause = Instant::now() + DATABASE_LOOKED_AT_EVERY;
             if pause > deadline || self.will_not_connect() {
                 return Ok(false);
             }
@@ -289,7 +396,12 @@ impl Session {
     /// Takes in what was told; where something was missed it begins anew from a snapshot.
     pub(crate) async fn absorb(&mut self, told: Option<Told>) -> Result<(), Failure> {
         match told {
-            Some(Told::Event(event)) => self.mirror.apply(&event),
+            Some(Told::Event(event)) => {
+                self.mirror.apply(&event);
+                if let Event::Notice(notice) = *event {
+                    self.notices.push_back(notice);
+                }
+            }
             Some(Told::Missed) => {
                 let snapshot = self.client.snapshot().await?;
                 self.events.skip_to(&snapshot);
@@ -361,9 +473,25 @@ impl Session {
         })
     }
 
+    /// Why something waits on this device, as the beginning of a sentence.
+    pub(crate) async fn waits_because(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<String, Failure> {
+        let summary = self.mirror.conversation(conversation);
+        let keys = summary.and_then(|of| sealing::hindrance(of.sealing, self.mirror.listing));
+        match keys.filter(|_| self.mirror.connection == ConnectionState::Live) {
+            Some(words) => Ok(words.to_owned()),
+            None => self.no_connection().await,
+        }
+    }
+
     /// Why something waits on this device and when it goes, as a sentence.
-    pub(crate) async fn queued_words(&self) -> Result<String, Failure> {
-        let reason = self.no_connection().await?;
+    pub(crate) async fn queued_words(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<String, Failure> {
+        let reason = self.waits_because(conversation).await?;
         Ok(format!("{reason}; {}", kept_words(&self.mirror.connection)))
     }
 

@@ -1,5 +1,7 @@
 //! From what was typed to what is meant: conversations, messages and people of this session.
 
+use std::collections::HashMap;
+
 use tidings_client_core::database::{ConversationRow, Profile};
 use tidings_client_core::view::{MessageView, TimelineRow};
 use tidings_client_core::{Command, Outcome};
@@ -9,8 +11,10 @@ use tidings_protocol_identity::UserName;
 
 use crate::failure::{Exit, Failure};
 use crate::naming::{self, CONVERSATION, Candidate, MESSAGE, NamingError, resolve};
-use crate::people::People;
+use crate::people::{People, shown_name};
 use crate::session::Session;
+use crate::trust::Trust;
+use crate::{sealing, trust};
 
 /// What stands for the newest message.
 const LAST: &str = "last";
@@ -40,14 +44,14 @@ pub(crate) fn title(row: &ConversationRow, people: &People) -> String {
     }
 }
 
+/// The name of a conversation with the mark of an open one.
+pub(crate) fn marked_title(row: &ConversationRow, people: &People) -> String {
+    sealing::marked(&title(row, people), row.sealing)
+}
+
 /// The other one of a direct conversation.
 pub(crate) fn partner<'a>(row: &ConversationRow, people: &'a People) -> Option<&'a Profile> {
     people.profile(row.partner?)
-}
-
-/// How a person is called: the name that they show, else their user name.
-pub(crate) fn shown_name(profile: &Profile) -> &str {
-    if profile.display_name.is_empty() { &profile.user_name } else { &profile.display_name }
 }
 
 fn candidate(row: ConversationRow, people: &People) -> Candidate<ConversationRow> {
@@ -56,7 +60,8 @@ fn candidate(row: ConversationRow, people: &People) -> Candidate<ConversationRow
         ConversationKind::NotesToSelf => (vec![SELF.to_owned(), title.clone()], title),
         ConversationKind::Group => {
             let members = row.member_count;
-            (vec![title.clone()], format!("{title} (group, {members} members)"))
+            let open = if sealing::is_open(row.sealing) { "open group" } else { "group" };
+            (vec![title.clone()], format!("{title} ({open}, {members} members)"))
         }
         ConversationKind::Direct => {
             let user_name =
@@ -105,10 +110,10 @@ impl Session {
             return Err(unknown);
         }
         let command = if wanted == SELF {
-            Command::CreateNotesToSelf
+            Command::CreateNotesToSelf { open: false }
         } else if UserName::parse(wanted).is_ok() {
             match self.person(wanted).await {
-                Ok(with) => Command::CreateDirect { with },
+                Ok(with) => Command::CreateDirect { with, open: false },
                 // A name of nobody may as well have been meant as that of a conversation.
                 Err(failure) if failure.name == "UNKNOWN_PERSON" => return Err(unknown),
                 Err(failure) => return Err(failure),
@@ -147,6 +152,30 @@ impl Session {
             }
         }
         Ok(accounts)
+    }
+
+    /// What is known of the identities of some accounts; those that are not in it are unverified.
+    pub(crate) async fn trust(
+        &self,
+        accounts: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, Trust>, Failure> {
+        Ok(self.client.read(move |database| trust::read(database, &accounts)).await??)
+    }
+
+    /// Says on standard error what a reader of a conversation has to know of it.
+    pub(crate) async fn note_sealing(&self, row: &ConversationRow) -> Result<(), Failure> {
+        if sealing::is_open(row.sealing) {
+            self.output.note(sealing::OPEN);
+        } else if let Some(words) = sealing::hindrance(row.sealing, self.mirror.listing) {
+            self.output.note(&format!("tidings: {words}"));
+        }
+        if let Some(partner) = row.partner
+            && self.trust(vec![partner]).await?.get(&partner) == Some(&Trust::Changed)
+        {
+            let people = self.people().await?;
+            self.output.note(&changed_words(&people, partner));
+        }
+        Ok(())
     }
 
     /// Opens a timeline with at least so many rows, or all that there are.
@@ -197,6 +226,15 @@ impl Session {
         });
         Ok(choose_message(messages, wanted, whose)?)
     }
+}
+
+/// The warning that stands until somebody's new identity was compared.
+pub(crate) fn changed_words(people: &People, account: AccountId) -> String {
+    format!(
+        "! {} has a new identity that you have not compared: `tidings verify {}` before you trust it",
+        people.name(account),
+        people.user_name(account)
+    )
 }
 
 const NOT_FOUND: &str = "NOT_FOUND";

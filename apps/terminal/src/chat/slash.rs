@@ -36,6 +36,14 @@ pub(crate) enum Slash {
     Retry,
     /// Hides this device, or shows it again.
     Presence { hidden: bool },
+    /// Compares safety numbers with the other one, and says what came of it.
+    Verify { verified: Option<bool> },
+    /// Goes on in an open conversation, for sure or not yet.
+    Open { sure: bool },
+    /// Links a device by the code that it shows.
+    Link { code: String },
+    /// Says whether the device that has proved to show the code is to be linked.
+    AnswerLink { accepted: bool },
     /// Lists the commands.
     Help,
     /// Ends the chat.
@@ -53,6 +61,9 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     ("/leave", "leave this group"),
     ("/history [N]", "print the last messages again, with their ticks"),
     ("/retry", "send again what was refused"),
+    ("/verify [confirm|undo]", "the safety number: whether somebody stands between you"),
+    ("/open [yes]", "go on in a group that the server can read"),
+    ("/link CODE", "link a new device of yours by the code that it shows"),
     ("/presence online|hidden", "whether others see that you are here, and you them"),
     ("/help", "this list"),
     ("/quit", "end the chat (also Ctrl-D)"),
@@ -95,6 +106,23 @@ pub(crate) fn parse(line: &str) -> Line {
         "retry" => Slash::Retry,
         "presence" if rest.trim() == "online" => Slash::Presence { hidden: false },
         "presence" if rest.trim() == "hidden" => Slash::Presence { hidden: true },
+        "verify" => match rest.trim() {
+            "" => Slash::Verify { verified: None },
+            "confirm" => Slash::Verify { verified: Some(true) },
+            "undo" => Slash::Verify { verified: Some(false) },
+            _ => return unclear(name),
+        },
+        "open" => match rest.trim() {
+            "" => Slash::Open { sure: false },
+            "yes" => Slash::Open { sure: true },
+            _ => return unclear(name),
+        },
+        "link" => match rest.trim() {
+            "" => return unclear(name),
+            "yes" => Slash::AnswerLink { accepted: true },
+            "no" => Slash::AnswerLink { accepted: false },
+            code => Slash::Link { code: code.to_owned() },
+        },
         "help" | "?" => Slash::Help,
         "quit" | "q" => Slash::Quit,
         _ => return unclear(name),
@@ -151,6 +179,9 @@ mod tests {
             ("/add", "/add PEOPLE..."),
             ("/history many", "/history [N]"),
             ("/presence away", "/presence online|hidden"),
+            ("/verify maybe", "/verify [confirm|undo]"),
+            ("/open sesame", "/open [yes]"),
+            ("/link", "/link CODE"),
             ("/dance", "/help"),
         ] {
             let Line::Unclear(words) = parse(line) else { panic!("{line}") };
@@ -161,7 +192,9 @@ mod tests {
     #[test]
     fn every_command_of_the_help_is_one() {
         for (usage, _) in HELP {
-            let line = usage.replace("MESSAGE", "last").replace("[N]", "5").replace("online|", "");
+            let line = usage.replace("MESSAGE", "last").replace("[N]", "5");
+            let line = line.replace("online|", "").replace("[confirm|undo]", "confirm");
+            let line = line.replace("[yes]", "yes");
             assert!(matches!(parse(&line), Line::Slash(_)), "{usage}");
         }
     }

@@ -4,6 +4,7 @@ use tidings_client_core::view::DeliveryState;
 use tidings_client_core::{ConnectionState, Presence};
 
 use crate::format::ticks;
+use crate::sealing;
 use crate::session::connection_words;
 use crate::visible;
 use crate::when::Clock;
@@ -25,6 +26,12 @@ pub(super) struct Status {
     pub(super) waiting: usize,
     /// Own messages that were refused.
     pub(super) refused: usize,
+    /// The server can read what is said here.
+    pub(super) open: bool,
+    /// The other one has another identity than the one that was compared.
+    pub(super) identity_changed: bool,
+    /// Why nothing can be sealed or read here for the moment.
+    pub(super) keys: Option<&'static str>,
     /// Why nothing can be written here.
     pub(super) blocked: Option<&'static str>,
     /// For the time somebody was last there.
@@ -48,6 +55,12 @@ impl Status {
     pub(super) fn row(&self) -> String {
         let mut parts = Vec::new();
         parts.extend(self.blocked.map(str::to_owned));
+        if self.identity_changed {
+            parts.push("! new identity, /verify".to_owned());
+        }
+        if self.open {
+            parts.push(sealing::OPEN.to_owned());
+        }
         let connection = self.connection_line();
         if !connection.is_empty() {
             parts.push(connection);
@@ -67,9 +80,10 @@ impl Status {
     /// What is to be told of the connection; empty while all is well.
     pub(super) fn connection_line(&self) -> String {
         match &self.connection {
-            ConnectionState::Live => match &self.held {
-                Some(reason) => format!("{}; {}", visible::one_line(reason), self.kept()),
-                None => String::new(),
+            ConnectionState::Live => match (&self.held, self.keys) {
+                (Some(reason), _) => format!("{}; {}", visible::one_line(reason), self.kept()),
+                (None, Some(keys)) => format!("{keys}; {}", self.kept()),
+                (None, None) => String::new(),
             },
             state @ (ConnectionState::Connecting | ConnectionState::Syncing { .. }) => {
                 format!("{} …", connection_words(state))
@@ -130,6 +144,9 @@ mod tests {
             newest_own: None,
             waiting: 0,
             refused: 0,
+            open: false,
+            identity_changed: false,
+            keys: None,
             blocked: None,
             clock: ClockOf(Clock::utc()),
         }
@@ -166,6 +183,28 @@ mod tests {
         assert_eq!(status.row(), words);
         status.connection = ConnectionState::Connecting;
         assert_eq!(status.row(), "reaching the server …");
+    }
+
+    #[test]
+    fn missing_keys_say_that_what_is_written_is_kept() {
+        let mut status = status();
+        status.keys = Some("waiting for the keys of this conversation");
+        status.waiting = 1;
+        let words = "waiting for the keys of this conversation; 1 kept and sent later";
+        assert_eq!(status.row(), words);
+        status.connection = ConnectionState::Connecting;
+        assert_eq!(status.row(), "reaching the server …");
+    }
+
+    #[test]
+    fn open_conversation_and_changed_identity_are_told_all_the_time() {
+        let mut status = status();
+        status.open = true;
+        status.newest_own = Some(DeliveryState::Stored);
+        assert_eq!(status.row(), "open: the server can read this · ✓ sent");
+        status.open = false;
+        status.identity_changed = true;
+        assert_eq!(status.row(), "! new identity, /verify · ✓ sent");
     }
 
     #[test]

@@ -20,7 +20,8 @@ use crate::naming::{MESSAGE_ID_SHOWN, short};
 use crate::people::People;
 use crate::record::{MessageRecord, Novelty};
 use crate::session::Session;
-use crate::{target, visible};
+use crate::trust::Trust;
+use crate::{sealing, target, visible};
 
 /// What a chat knows of its conversation.
 pub(super) struct Talk {
@@ -34,6 +35,8 @@ pub(super) struct Talk {
     day: Option<String>,
     /// The last place that was told to have been read.
     read_up_to: Seq,
+    /// What is known of the other one's identity.
+    trust: Trust,
 }
 
 /// What is new.
@@ -62,7 +65,7 @@ impl Talk {
         let row = session.known_conversation(&id).await?;
         let people = session.people().await?;
         let title = target::title(&row, &people);
-        Ok(Self {
+        let mut talk = Self {
             read_up_to: row.read,
             conversation: row,
             title,
@@ -71,12 +74,30 @@ impl Talk {
             messages: HashMap::new(),
             events_up_to: Seq::ZERO,
             day: None,
-        })
+            trust: Trust::default(),
+        };
+        talk.learn_trust(session).await?;
+        Ok(talk)
+    }
+
+    /// The other one of a direct conversation.
+    pub(super) fn partner(&self) -> Option<AccountId> {
+        self.conversation.partner
+    }
+
+    /// Reads anew what is known of the other one's identity.
+    pub(super) async fn learn_trust(&mut self, session: &Session) -> Result<(), Failure> {
+        if let Some(partner) = self.conversation.partner {
+            let trust = session.trust(vec![partner]).await?;
+            self.trust = trust.get(&partner).copied().unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// What stands before the line being typed.
     pub(super) fn prompt(&self) -> String {
-        format!("{}> ", visible::one_line(&self.title))
+        let title = visible::one_line(&self.title);
+        format!("{}> ", sealing::marked(&title, self.conversation.sealing))
     }
 
     pub(super) fn heard_presence(&mut self, account: AccountId, presence: Presence) {
@@ -98,6 +119,7 @@ impl Talk {
         let mut lines = vec![
             style.bold(&format!("=== {} ===", visible::one_line(&self.title))).into_owned(),
             style.dim("/help lists the commands, /quit ends the chat").into_owned(),
+            self.seal_line(session),
         ];
         self.day = None;
         let mut unread_told = false;
@@ -116,6 +138,28 @@ impl Talk {
             self.remember(row);
         }
         Ok(lines)
+    }
+
+    /// Who can read what is said here.
+    fn seal_line(&self, session: &Session) -> String {
+        let style = session.output.style;
+        if sealing::is_open(self.conversation.sealing) {
+            return style.bold(sealing::OPEN).into_owned();
+        }
+        let sealed = "sealed: the server cannot read this";
+        let name = || visible::one_line(&self.title);
+        match (self.conversation.partner, self.trust) {
+            (None, _) => style.dim(sealed).into_owned(),
+            (Some(_), Trust::Unverified) => {
+                style.dim(&format!("{sealed}; /verify: that nobody else does")).into_owned()
+            }
+            (Some(_), Trust::Verified) => {
+                style.dim(&format!("{sealed}; {} is verified", name())).into_owned()
+            }
+            (Some(partner), Trust::Changed) => {
+                style.bold(&target::changed_words(&self.people, partner)).into_owned()
+            }
+        }
     }
 
     /// What is new or changed since it was asked last.
@@ -180,6 +224,9 @@ impl Talk {
             newest_own: own().next_back().cloned(),
             waiting: count(|state| *state == DeliveryState::Waiting),
             refused: count(|state| matches!(state, DeliveryState::Failed(_))),
+            open: sealing::is_open(self.conversation.sealing),
+            identity_changed: self.trust == Trust::Changed,
+            keys: summary.and_then(|of| sealing::hindrance(of.sealing, session.mirror.listing)),
             blocked: match (has_left, signed_out) {
                 (true, _) => Some("you are not a member of this group any more"),
                 (false, true) => Some("nothing can be sent: `tidings sign-in` first"),

@@ -1,16 +1,16 @@
-//! Signing up, in and out, the account itself, invites and devices.
+//! Signing up, in and out, the account itself, its settings, and invites.
 
 use tidings_client_core::database::Standing;
-use tidings_client_core::{Command, Me, Outcome, SignIn, SignUp, Unsent};
+use tidings_client_core::{Command, Listing, Me, Outcome, SignIn, SignUp, Unsent};
+use tidings_protocol_account::{Name, Settings, Value};
 use tidings_protocol_identity::{InviteLink, UserName};
 
-use crate::arguments::{self, DevicesAct, PresenceName};
-use crate::failure::{Exit, Failure, not_signed_in};
-use crate::naming::{self, Candidate, DEVICE, ID_SHOWN};
-use crate::record::{AccountRecord, DONE, DeviceRecord, InviteRecord};
+use crate::arguments::{self, OnOrOff, PresenceName};
+use crate::failure::{Exit, Failure, NOT_LISTED_WORDS, not_signed_in};
+use crate::record::{AccountRecord, DONE, InviteRecord};
 use crate::secret::{Purpose, password};
 use crate::session::Session;
-use crate::{server, visible, when};
+use crate::{server, visible};
 
 pub(super) async fn sign_up(
     session: &mut Session,
@@ -42,7 +42,14 @@ pub(super) async fn sign_up(
                 failure
             }
         })?;
-    signed_in(session, outcome).await
+    // Whoever is told of the new account wants to write to it at once.
+    session.wait_until_reachable().await?;
+    let exit = signed_in(session, outcome).await?;
+    session.output.note(
+        "write down your recovery key soon: `tidings recovery` shows it. Without it and without a second \
+         device, losing this one means beginning anew",
+    );
+    Ok(exit)
 }
 
 pub(super) async fn sign_in(
@@ -74,7 +81,12 @@ pub(super) async fn sign_in(
         device_name: device_name(arguments.device_name),
     };
     let outcome = session.ask_server(Command::SignIn(Box::new(sign_in))).await?;
-    signed_in(session, outcome).await
+    let listing = session.known_listing().await.unwrap_or_default();
+    let exit = signed_in(session, outcome).await?;
+    if listing == Listing::Unlisted {
+        session.output.note(NOT_LISTED_WORDS);
+    }
+    Ok(exit)
 }
 
 async fn signed_in(session: &Session, outcome: Outcome) -> Result<Exit, Failure> {
@@ -120,10 +132,19 @@ pub(super) async fn status(session: &mut Session) -> Result<Exit, Failure> {
         format!("server      {}", record.server),
         format!("connection  {connection}"),
         format!("presence    {}", record.presence),
+        format!("receipts    {}", receipts_words(record.read_receipts)),
+        format!("backup      {}", backup_words(record.backup)),
         format!("to be sent  {}", record.waiting),
     ];
     if let Some(reason) = session.mirror.outbox_held.as_ref().filter(|_| connected) {
         lines.push(format!("held        {}", visible::one_line(reason)));
+    }
+    if record.linked == Some(false) {
+        lines
+            .push("sealed      not readable here: `tidings link`, or `tidings recover`".to_owned());
+    }
+    if record.recovery_key_here {
+        lines.push("recovery    not written down yet: `tidings recovery`".to_owned());
     }
     if record.refused > 0 {
         lines.push(format!("refused     {} (`tidings unsent` tells why)", record.refused));
@@ -137,6 +158,17 @@ async fn record(session: &Session) -> Result<AccountRecord, Failure> {
     let account = session.account().await?;
     let outbox = session.outbox().await?;
     let refused = outbox.iter().filter(|row| row.failure.is_some()).count();
+    let (settings, identity) = session
+        .client
+        .read(|database| {
+            let kept = database.account_value(&Name::Settings.to_bytes())?;
+            Ok((kept, database.identity()?))
+        })
+        .await??;
+    let settings = match settings.map(|kept| Value::decode(&kept)) {
+        Some(Ok(Value::Settings(settings))) => settings,
+        _ => Settings::default(),
+    };
     Ok(AccountRecord {
         r#type: "account",
         account: account.account.map(|account| account.to_string()),
@@ -151,6 +183,14 @@ async fn record(session: &Session) -> Result<AccountRecord, Failure> {
             Standing::SignedOut => "signed_out",
         },
         presence: if account.hidden { "hidden" } else { "online" },
+        read_receipts: !settings.no_read_receipts,
+        backup: !settings.no_backup,
+        linked: match session.mirror.listing {
+            Listing::Unknown => None,
+            Listing::Listed => Some(true),
+            Listing::Unlisted => Some(false),
+        },
+        recovery_key_here: identity.is_some_and(|identity| identity.recovery.is_some()),
         waiting: outbox.len() - refused,
         refused,
     })
@@ -185,6 +225,36 @@ pub(crate) fn presence_words(hidden: bool) -> &'static str {
     }
 }
 
+/// Keeps whether others are told what is read. The account's other devices follow.
+pub(super) async fn read_receipts(session: &mut Session, sent: OnOrOff) -> Result<Exit, Failure> {
+    let sent = sent == OnOrOff::On;
+    session.ask(Command::SetReadReceipts { sent }).await?;
+    session.output.people([receipts_words(sent)])?;
+    session.output.programs(&DONE)?;
+    Ok(Exit::Done)
+}
+
+/// Keeps whether there is a recovery backup. The account's other devices follow.
+pub(super) async fn backup(session: &mut Session, kept: OnOrOff) -> Result<Exit, Failure> {
+    let kept = kept == OnOrOff::On;
+    session.ask(Command::SetBackup { kept }).await?;
+    session.output.people([backup_words(kept)])?;
+    session.output.programs(&DONE)?;
+    Ok(Exit::Done)
+}
+
+fn backup_words(kept: bool) -> &'static str {
+    if kept {
+        "on: the recovery key brings back what was said, too"
+    } else {
+        "off: what was said is on your devices alone"
+    }
+}
+
+fn receipts_words(sent: bool) -> &'static str {
+    if sent { "on: others see what you have read" } else { "off: nobody sees what you have read" }
+}
+
 pub(super) async fn invite(session: &mut Session) -> Result<Exit, Failure> {
     session.connect().await?;
     let Outcome::Invite { link, expires_at } = session.ask_server(Command::Invite).await? else {
@@ -201,47 +271,6 @@ pub(super) async fn invite(session: &mut Session) -> Result<Exit, Failure> {
         link: link.to_string(),
         expires: expires_at.as_millis(),
     })?;
-    Ok(Exit::Done)
-}
-
-pub(super) async fn devices(
-    session: &mut Session,
-    act: Option<DevicesAct>,
-) -> Result<Exit, Failure> {
-    session.connect().await?;
-    let Outcome::Devices(devices) = session.ask_server(Command::ListDevices).await? else {
-        return Ok(Exit::Done);
-    };
-    let Some(DevicesAct::Revoke { id }) = act else {
-        let clock = &session.output.clock;
-        session.output.people(devices.iter().map(|device| {
-            let id = device.device.to_string();
-            format!(
-                "{}  {}  last seen {}{}",
-                naming::short(&id, ID_SHOWN),
-                visible::pad(&visible::one_line(&device.name), 20),
-                clock.short(device.last_seen, when::now()),
-                if device.this_device { "  this device" } else { "" },
-            )
-        }))?;
-        for device in &devices {
-            session.output.programs(&DeviceRecord::from(device))?;
-        }
-        return Ok(Exit::Done);
-    };
-    let candidates = devices
-        .into_iter()
-        .map(|device| Candidate {
-            item: device.device,
-            id: device.device.to_string(),
-            names: vec![device.name.clone()],
-            description: device.name,
-        })
-        .collect();
-    let device = naming::resolve(DEVICE, &id, candidates)?;
-    session.ask_server(Command::RevokeDevice { device }).await?;
-    session.output.people(["signed out"])?;
-    session.output.programs(&DONE)?;
     Ok(Exit::Done)
 }
 

@@ -86,6 +86,8 @@ impl Follower {
         session.settle().await?;
         let Some(since) = since else {
             if let Some(only) = self.only {
+                let row = session.known_conversation(&only.to_string()).await?;
+                session.note_sealing(&row).await?;
                 self.open(session, only).await?;
                 self.print(session, only).await?;
             }
@@ -127,6 +129,7 @@ impl Follower {
             {
                 return Ok(Exit::Done);
             }
+            tell_notices(session).await?;
         }
     }
 
@@ -152,7 +155,6 @@ impl Follower {
                     return Err(failure);
                 }
             }
-            Event::Notice(notice) => tell_notice(session, notice).await?,
             _ => {}
         }
         Ok(false)
@@ -316,7 +318,7 @@ impl Follower {
     async fn learn(&mut self, session: &Session) -> Result<(), Failure> {
         self.people = session.people().await?;
         for row in session.conversations().await? {
-            self.titles.insert(row.conversation, target::title(&row, &self.people));
+            self.titles.insert(row.conversation, target::marked_title(&row, &self.people));
         }
         Ok(())
     }
@@ -381,12 +383,15 @@ fn tell_connection(session: &Session, state: &ConnectionState) -> Result<(), Fai
     Ok(())
 }
 
-async fn tell_notice(session: &Session, notice: &Notice) -> Result<(), Failure> {
-    if matches!(notice, Notice::SignedOut) {
-        return Err(session.signed_out().await?);
-    }
-    if let Some(words) = crate::notice::words(notice) {
-        session.output.note(&format!("tidings: {words}"));
+async fn tell_notices(session: &mut Session) -> Result<(), Failure> {
+    while let Some(notice) = session.notices.pop_front() {
+        if matches!(notice, Notice::SignedOut) {
+            return Err(session.signed_out().await?);
+        }
+        let people = session.people().await?;
+        if let Some(words) = crate::notice::words(&notice, &people) {
+            session.output.note(&format!("tidings: {words}"));
+        }
     }
     Ok(())
 }

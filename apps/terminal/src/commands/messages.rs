@@ -258,6 +258,7 @@ fn words(row: &OutboxRow) -> String {
     match &row.act {
         OutboxAct::Create { .. } => "new conversation".to_owned(),
         OutboxAct::Erase { .. } => "erase a deleted message".to_owned(),
+        OutboxAct::Restart { .. } => "make the keys anew".to_owned(),
         OutboxAct::Change(change) => match change {
             Change::Add(people) => format!("add {} people", people.len()),
             Change::Remove(_) => "remove a member".to_owned(),

@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure};
 use crate::format::{Format, Ticks};
 use crate::naming::{self, MESSAGE_ID_SHOWN};
 use crate::output::Output;
-use crate::people::People;
+use crate::people::{People, shown_name};
 use crate::record::{EventRecord, HiddenRecord, HitRecord, MessageRecord, Novelty};
 use crate::session::Session;
 use crate::{target, visible};
@@ -20,6 +20,7 @@ use crate::{target, visible};
 pub(super) async fn read(session: &mut Session, arguments: Read) -> Result<Exit, Failure> {
     session.catch_up_or_note().await?;
     let row = session.conversation(&arguments.conversation).await?;
+    session.note_sealing(&row).await?;
     session.open_timeline(row.conversation, arguments.last).await?;
     let people = session.people().await?;
     let rows = session.mirror.timeline(row.conversation);
@@ -77,7 +78,9 @@ pub(crate) fn record_row(
             output.programs(&MessageRecord::new(conversation, message, Novelty::New, people))?;
         }
         TimelineRow::Event(line) => {
-            output.programs(&EventRecord::new(conversation, line, format.people))?;
+            for record in EventRecord::all(conversation, line, format.people) {
+                output.programs(&record)?;
+            }
         }
         TimelineRow::Gap(hidden) => output.programs(&HiddenRecord::new(conversation, hidden))?,
     }
@@ -95,7 +98,7 @@ pub(super) async fn search(session: &mut Session, arguments: Search) -> Result<E
         .conversations()
         .await?
         .iter()
-        .map(|row| (row.conversation, target::title(row, &people)))
+        .map(|row| (row.conversation, target::marked_title(row, &people)))
         .collect();
     for hit in &hits {
         let title = titles.get(&hit.conversation).map_or("", String::as_str);
@@ -116,7 +119,7 @@ fn print_hit(
     let account = hit.message.account;
     let name = people
         .profile(account)
-        .map_or_else(|| account.to_string(), |profile| target::shown_name(profile).to_owned());
+        .map_or_else(|| account.to_string(), |profile| shown_name(profile).to_owned());
     let id = hit.message.message_id.to_string();
     let line = format!(
         "{} {} [{}] {}: {}",

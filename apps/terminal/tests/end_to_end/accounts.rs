@@ -91,9 +91,10 @@ fn wrong_password_and_unknown_name_get_the_same_words() {
 }
 
 #[test]
-fn second_device_has_the_history_and_can_be_revoked() {
+fn second_device_has_the_history_of_open_conversations_and_can_be_revoked() {
     let server = Server::start();
     let [anna, kofi] = server.people(["anna", "kofi"]);
+    anna.ok(&["create", "--open", "kofi"]);
     anna.ok(&["send", "kofi", "before the second device"]);
     let tablet = Person::new("kofi's tablet");
     tablet.ok(&["sign-in", &server.first_link, "--user-name", "kofi", "--device-name", "tablet"]);
@@ -120,10 +121,9 @@ fn second_device_has_the_history_and_can_be_revoked() {
 fn unsent_messages_of_a_revoked_device_are_sent_after_signing_in_again() {
     let mut server = Server::start();
     let [anna, kofi] = server.people(["anna", "kofi"]);
+    anna.ok(&["create", "--open", "kofi"]);
     anna.ok(&["send", "kofi", "hello"]);
-    let tablet = Person::new("kofi's tablet");
-    let link = server.first_link.clone();
-    tablet.ok(&["sign-in", &link, "--user-name", "kofi", "--device-name", "tablet"]);
+    let tablet = kofi.other_device(&server, "tablet");
     tablet.ok(&["sync"]);
     server.kill();
     let ran = tablet.run(&["send", "anna", "written on the train", "--timeout", "0.2"]);

@@ -75,10 +75,12 @@ fn direct_conversation_is_one_from_both_sides() {
 fn notes_to_self_are_on_every_device_of_oneself() {
     let server = Server::start();
     let [anna] = server.people(["anna"]);
+    let phone = anna.other_device(&server, "phone");
+    anna.links(&phone);
     anna.ok(&["send", "self", "buy milk"]);
-    let phone = Person::new("anna's phone");
-    phone.ok(&["sign-in", &server.first_link, "--user-name", "anna"]);
     assert_eq!(phone.texts("self"), ["buy milk"]);
+    phone.ok(&["send", "self", "and bread"]);
+    assert_eq!(anna.texts("self"), ["buy milk", "and bread"]);
 }
 
 #[test]

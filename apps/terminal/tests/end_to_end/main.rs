@@ -7,8 +7,10 @@
 mod accounts;
 mod chat;
 mod conversations;
+mod devices;
 mod later_server;
 mod messages;
 mod naughty;
 mod outages;
+mod sealed;
 mod support;

@@ -97,6 +97,25 @@ impl Server {
         child.wait().expect("it ends");
     }
 
+    /// Whether some words stand in any file of its folder.
+    pub(crate) fn holds(&self, words: &str) -> bool {
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("the folder can be read") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let bytes = std::fs::read(&path).expect("the file can be read");
+                if bytes.windows(words.len()).any(|window| window == words.as_bytes()) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     fn wait_until_it_listens(&mut self) {
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
@@ -153,6 +172,35 @@ impl Person {
     /// Somebody who has not signed in anywhere.
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), parent: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// Another device of this person's, signed in and not linked.
+    pub(crate) fn other_device(&self, server: &Server, device_name: &str) -> Self {
+        let device = Self::new(&format!("{}'s {device_name}", self.name));
+        let link = &server.first_link;
+        device.ok(&["sign-in", link, "--user-name", &self.name, "--device-name", device_name]);
+        device
+    }
+
+    /// Shows a code in the background, and waits there until it is used.
+    pub(crate) fn show_link_code(&self) -> (Running, String) {
+        let mut linking = self.start(&["link", "--yes", "--json"]);
+        let shown: Value = serde_json::from_str(&linking.wait_for("link_code")).expect("an object");
+        (linking, shown["code"].as_str().expect("a code").to_owned())
+    }
+
+    /// Links another device of this person's.
+    pub(crate) fn links(&self, device: &Self) {
+        let (linking, code) = device.show_link_code();
+        self.ok(&["link", &code, "--yes"]);
+        self.gives_history_to(linking);
+    }
+
+    /// Is connected until a device that was just linked has the history.
+    pub(crate) fn gives_history_to(&self, linking: Running) {
+        let _connected = self.start(&["follow"]);
+        let (exit, rest) = linking.end();
+        assert_eq!(exit, 0, "{}: {rest}", self.name);
     }
 
     /// The folder.
