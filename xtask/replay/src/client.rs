@@ -5,18 +5,33 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use tidings_client_core::database::{ConversationRow, GroupPart, OutboxRow, Sealing};
 use tidings_client_core::{
-    Change, Command, ConnectionState, Failure, OutboxAct, Outcome, Send, SignUp,
-    database::OutboxRow,
+    Change, Command, Config, ConnectionState, Failure, Listing, Me, OutboxAct, Outcome, Send,
+    SignIn, SignUp,
 };
 use tidings_client_native::{ClientHandle, Opening};
-use tidings_model::{AccountId, ConversationId, MessageId, Seq};
+use tidings_model::{ConversationId, DeviceId, MessageId, Seq};
 use tidings_protocol_identity::{InviteLink, InviteToken, Password, UserName};
+use tidings_protocol_linking::LinkCode;
 
-use crate::order::{Place, Standing};
+use crate::order::{Counts, Place, Standing};
 
 /// Time between two looks at what a client knows.
 const LOOK_INTERVAL: Duration = Duration::from_millis(25);
+
+/// After this long a device renews its key before it sends, so that a day of ten minutes has the
+/// Commits of weeks. The server's pace for Commits stays as it is.
+const REFRESH_AFTER: Duration = Duration::from_secs(20);
+
+/// The least time from the last Commit of anybody to such a renewal.
+const REFRESHES_APART: Duration = Duration::from_secs(1);
+
+/// Key packages that a device keeps at the server: nobody is added more often in a replay.
+const KEY_PACKAGE_STOCK: usize = 8;
+
+/// How long somebody waits for the other device before they take another code.
+const LINK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A client. Clones are the same client.
 #[derive(Debug, Clone)]
@@ -30,8 +45,13 @@ impl Client {
     /// # Errors
     /// The folder is in use or cannot be used.
     pub(crate) async fn open(folder: &Path) -> Result<Self> {
-        let agent = concat!("tidings-replay/", env!("CARGO_PKG_VERSION")).to_owned();
-        let opening = Opening { folder: folder.to_owned(), agent };
+        let config = Config {
+            agent: concat!("tidings-replay/", env!("CARGO_PKG_VERSION")).to_owned(),
+            key_package_stock: KEY_PACKAGE_STOCK,
+            refresh_after: REFRESH_AFTER,
+            refreshes_apart: REFRESHES_APART,
+        };
+        let opening = Opening { folder: folder.to_owned(), config };
         let (handle, _) = ClientHandle::open(opening).await?;
         Ok(Self { handle })
     }
@@ -46,22 +66,97 @@ impl Client {
         invite: Option<InviteToken>,
         user_name: &str,
         display_name: &str,
-    ) -> Result<AccountId> {
+    ) -> Result<Me> {
         let sign_up = SignUp {
             server: link.server.clone(),
             invite,
             user_name: UserName::parse(user_name)?,
-            password: Password::parse(&format!("password of {user_name}"))?,
+            password: password_of(user_name)?,
             display_name: display_name.to_owned(),
             device_name: "replay".to_owned(),
         };
-        match self.finish(Command::SignUp(Box::new(sign_up))).await? {
+        self.enter(Command::SignUp(Box::new(sign_up))).await
+    }
+
+    /// Signs in to an account that is there, and connects.
+    ///
+    /// # Errors
+    /// The server refuses, or cannot be reached.
+    pub(crate) async fn sign_in(&self, link: &InviteLink, user_name: &str) -> Result<Me> {
+        if let Some(me) = self.handle.snapshot().await?.me {
+            self.finish(Command::Connect).await?;
+            return Ok(me);
+        }
+        let sign_in = SignIn {
+            server: link.server.clone(),
+            user_name: UserName::parse(user_name)?,
+            password: password_of(user_name)?,
+            device_name: "second".to_owned(),
+        };
+        self.enter(Command::SignIn(Box::new(sign_in))).await
+    }
+
+    async fn enter(&self, command: Command) -> Result<Me> {
+        match self.finish(command).await? {
             Outcome::SignedIn(me) => {
                 self.finish(Command::Connect).await?;
-                Ok(me.account)
+                Ok(*me)
             }
-            outcome => bail!("a sign-up ended with {outcome:?}"),
+            outcome => bail!("a sign-up or sign-in ended with {outcome:?}"),
         }
+    }
+
+    /// The code by which another device of the account links this one; `None` if it is in the
+    /// account's list.
+    ///
+    /// # Errors
+    /// The client has ended, or refuses.
+    pub(crate) async fn link_code(&self) -> Result<Option<LinkCode>> {
+        self.wait_until_live().await?;
+        loop {
+            match self.handle.snapshot().await?.listing {
+                Listing::Listed => return Ok(None),
+                Listing::Unlisted => break,
+                Listing::Unknown => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        }
+        match self.outcome(Command::ShowLinkCode).await? {
+            Outcome::LinkCode { code, .. } => Ok(Some(code)),
+            Outcome::Failed(Failure::AlreadyListed) => Ok(None),
+            outcome => bail!("a link code was answered with {outcome:?}"),
+        }
+    }
+
+    /// Links another device of the account by its code, and agrees to it.
+    ///
+    /// # Errors
+    /// The other device does not go on, or a client refuses.
+    pub(crate) async fn link(&self, device: DeviceId, code: LinkCode) -> Result<()> {
+        self.wait_until_live().await?;
+        match self.outcome(Command::Link { device, code }).await? {
+            Outcome::LinkProved { .. } => {}
+            Outcome::Failed(Failure::AlreadyListed) => return Ok(()),
+            outcome => bail!("a link was answered with {outcome:?}"),
+        }
+        self.finish(Command::AnswerLink { accepted: true }).await.map(drop)
+    }
+
+    /// Agrees to be linked, once the other device offers it.
+    ///
+    /// # Errors
+    /// It does not offer it in time.
+    pub(crate) async fn accept_link(&self) -> Result<()> {
+        let offered = async {
+            loop {
+                match self.outcome(Command::AnswerLink { accepted: true }).await? {
+                    Outcome::Done => return Ok(()),
+                    Outcome::Failed(Failure::NoLink) => tokio::time::sleep(LOOK_INTERVAL).await,
+                    outcome => bail!("an answer to a link was answered with {outcome:?}"),
+                }
+            }
+        };
+        let offered = tokio::time::timeout(LINK_TIMEOUT, offered).await;
+        offered.context("the other device does not offer to link")?
     }
 
     /// Carries out a command and waits for its last outcome.
@@ -143,35 +238,38 @@ impl Client {
         }
     }
 
-    /// Waits until the client has read a log up to a place and is a member there.
+    /// Waits until the client has read a log up to a place and takes part there.
     ///
     /// # Errors
     /// The client has ended.
     pub(crate) async fn wait_for(&self, conversation: ConversationId, seq: Seq) -> Result<()> {
         loop {
-            let place = self.place(conversation).await?;
-            if place.is_some_and(|(at, is_member)| at >= seq && is_member) {
+            let row = self.conversation(conversation).await?;
+            let has_read = |row: &ConversationRow| row.cursor.is_some_and(|at| at.seq >= seq);
+            if row.is_some_and(|row| has_read(&row) && takes_part(&row)) {
                 return Ok(());
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 
-    /// How far it has read a log, and whether it is a member; `None` where it knows of no such log.
+    /// A conversation as it stands in the database.
     ///
     /// # Errors
     /// The client has ended.
-    pub(crate) async fn place(&self, conversation: ConversationId) -> Result<Option<(Seq, bool)>> {
+    pub(crate) async fn conversation(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<ConversationRow>> {
         let rows = self.handle.read(|database| database.conversations()).await??;
-        let row = rows.into_iter().find(|row| row.conversation == conversation);
-        Ok(row.and_then(|row| Some((row.cursor?.seq, row.role.is_some()))))
+        Ok(rows.into_iter().find(|row| row.conversation == conversation))
     }
 
     /// How far it is.
     ///
     /// # Errors
     /// The client has ended.
-    pub(crate) async fn standing(&self, member: usize) -> Result<Standing> {
+    pub(crate) async fn standing(&self, device: usize) -> Result<Standing> {
         let snapshot = self.handle.snapshot().await?;
         let (rows, outbox) = self
             .handle
@@ -182,17 +280,27 @@ impl Client {
             .map(|row| Place {
                 conversation: row.conversation.to_string(),
                 seq: row.cursor.map_or(0, |cursor| cursor.seq.get()),
-                is_member: row.role.is_some(),
+                takes_part: takes_part(&row),
+                sealing: format!("{:?}", row.sealing),
             })
             .collect();
         Ok(Standing {
-            member,
+            device,
             is_live: snapshot.connection == ConnectionState::Live,
             connection: format!("{:?}", snapshot.connection),
             unsent: snapshot.unsent,
             refused: outbox.into_iter().filter_map(|row| Some(row.failure?.message)).collect(),
             conversations,
         })
+    }
+
+    /// What it has counted since it was opened.
+    ///
+    /// # Errors
+    /// The client has ended.
+    pub(crate) async fn counts(&self) -> Result<Counts> {
+        let counts = self.handle.snapshot().await?.sealed_counts;
+        Ok(Counts { conflicts: counts.conflicts, resealed: counts.resealed })
     }
 
     /// Ends it in order.
@@ -205,9 +313,29 @@ impl Client {
         &self.handle
     }
 
+    async fn wait_until_live(&self) -> Result<()> {
+        while !self.is_live().await? {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        Ok(())
+    }
+
     async fn is_live(&self) -> Result<bool> {
         Ok(self.handle.snapshot().await?.connection == ConnectionState::Live)
     }
+}
+
+fn password_of(user_name: &str) -> Result<Password> {
+    Ok(Password::parse(&format!("password of {user_name}"))?)
+}
+
+/// Whether the account is a member and this device reads and can send.
+fn takes_part(row: &ConversationRow) -> bool {
+    let is_inside = match row.sealing {
+        Sealing::Open => true,
+        Sealing::Sealed { part } => part == GroupPart::Inside,
+    };
+    row.role.is_some() && is_inside
 }
 
 fn is_leave(row: &OutboxRow, conversation: ConversationId) -> bool {

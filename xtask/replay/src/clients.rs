@@ -9,19 +9,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use tidings_client_core::Command;
+use tidings_client_core::{Command, Me};
 use tidings_model::Seq;
 use tidings_protocol_identity::InviteLink;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::order::{Answer, Order, Request, Response};
+use crate::order::{Answer, Counts, Order, Request, Response};
 
-/// The clients of this process, by their member.
+/// The clients of this process, by their device.
 #[derive(Default)]
 struct Clients {
-    by_member: Mutex<HashMap<usize, Client>>,
+    by_device: Mutex<HashMap<usize, Client>>,
 }
 
 /// Serves orders until there are no more.
@@ -46,7 +46,7 @@ pub(crate) async fn serve() -> Result<()> {
         let Request { number, order } =
             serde_json::from_str(&line).context("a line is no order")?;
         let (clients, answers) = (Arc::clone(&clients), answers.clone());
-        // The replay gives a member its orders one by one; those of different members do not wait for
+        // The replay gives a device its orders one by one; those of different devices do not wait for
         // one another.
         tokio::spawn(async move {
             let answer = clients
@@ -64,43 +64,59 @@ pub(crate) async fn serve() -> Result<()> {
 impl Clients {
     async fn carry_out(&self, order: Order) -> Result<Answer> {
         match order {
-            Order::SignUp { member, folder, link, uses_invite, user_name, display_name } => {
+            Order::SignUp { device, folder, link, uses_invite, user_name, display_name } => {
                 let client = Client::open(Path::new(&folder)).await?;
                 let link: InviteLink = link.parse()?;
                 let invite = uses_invite.then(|| link.token.clone());
-                let account = client.sign_up(&link, invite, &user_name, &display_name).await?;
-                self.put(member, client);
-                return Ok(Answer::SignedUp { account: account.to_string() });
+                let me = client.sign_up(&link, invite, &user_name, &display_name).await?;
+                self.put(device, client);
+                return Ok(signed_in(&me));
             }
-            Order::Open { member, folder, connects } => {
+            Order::SignIn { device, folder, link, user_name } => {
+                let client = Client::open(Path::new(&folder)).await?;
+                let me = client.sign_in(&link.parse()?, &user_name).await?;
+                self.put(device, client);
+                return Ok(signed_in(&me));
+            }
+            Order::ShowCode { device } => {
+                if let Some(code) = self.find(device)?.link_code().await? {
+                    return Ok(Answer::Code { code: code.to_string() });
+                }
+            }
+            Order::Link { device, new, code } => {
+                self.find(device)?.link(new.parse()?, code.parse()?).await?;
+            }
+            Order::AcceptLink { device } => self.find(device)?.accept_link().await?,
+            Order::Open { device, folder, connects } => {
                 let client = Client::open(Path::new(&folder)).await?;
                 if connects {
                     client.finish(Command::Connect).await?;
                 }
-                self.put(member, client);
+                self.put(device, client);
             }
-            Order::Connect { member } => {
-                self.find(member)?.finish(Command::Connect).await?;
+            Order::Connect { device } => {
+                self.find(device)?.finish(Command::Connect).await?;
             }
-            Order::Disconnect { member } => {
-                self.find(member)?.finish(Command::Disconnect).await?;
+            Order::Disconnect { device } => {
+                self.find(device)?.finish(Command::Disconnect).await?;
             }
-            Order::OpenDirect { member, with } => {
+            Order::OpenDirect { device, with, open } => {
                 let with = with.parse()?;
-                self.find(member)?.finish(Command::CreateDirect { with }).await?;
+                self.find(device)?.finish(Command::CreateDirect { with, open }).await?;
             }
-            Order::Await { member, conversation, seq } => {
+            Order::Await { device, conversation, seq } => {
                 let seq = Seq::new(seq).context("a seq out of its bounds")?;
-                self.find(member)?.wait_for(conversation.parse()?, seq).await?;
+                self.find(device)?.wait_for(conversation.parse()?, seq).await?;
             }
-            Order::Say { member, conversation, message_id, text } => {
+            Order::Say { device, conversation, message_id, text } => {
                 let (conversation, message_id) = (conversation.parse()?, message_id.parse()?);
-                self.find(member)?.say(conversation, message_id, text).await?;
+                self.find(device)?.say(conversation, message_id, text).await?;
             }
-            Order::Leave { member, conversation } => {
-                self.find(member)?.leave(conversation.parse()?).await?;
+            Order::Leave { device, conversation } => {
+                self.find(device)?.leave(conversation.parse()?).await?;
             }
             Order::Report => return self.report().await,
+            Order::Count => return self.count().await,
             Order::Close => {
                 let clients = std::mem::take(&mut *self.lock());
                 for (_, client) in clients {
@@ -112,25 +128,39 @@ impl Clients {
     }
 
     async fn report(&self) -> Result<Answer> {
-        let clients: Vec<(usize, Client)> =
-            self.lock().iter().map(|(member, client)| (*member, client.clone())).collect();
         let mut standings = Vec::new();
-        for (member, client) in clients {
-            standings.push(client.standing(member).await?);
+        for (device, client) in self.all() {
+            standings.push(client.standing(device).await?);
         }
         Ok(Answer::Standings(standings))
     }
 
-    fn put(&self, member: usize, client: Client) {
-        self.lock().insert(member, client);
+    async fn count(&self) -> Result<Answer> {
+        let mut counts = Counts::default();
+        for (_, client) in self.all() {
+            counts += client.counts().await?;
+        }
+        Ok(Answer::Counts(counts))
     }
 
-    fn find(&self, member: usize) -> Result<Client> {
-        self.lock().get(&member).cloned().with_context(|| format!("no client of member {member}"))
+    fn all(&self) -> Vec<(usize, Client)> {
+        self.lock().iter().map(|(device, client)| (*device, client.clone())).collect()
+    }
+
+    fn put(&self, device: usize, client: Client) {
+        self.lock().insert(device, client);
+    }
+
+    fn find(&self, device: usize) -> Result<Client> {
+        self.lock().get(&device).cloned().with_context(|| format!("no client of device {device}"))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Client>> {
         // No holder of the lock can leave the map half changed.
-        self.by_member.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_device.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn signed_in(me: &Me) -> Answer {
+    Answer::SignedIn { account: me.account.to_string(), device: me.device.to_string() }
 }

@@ -3,14 +3,16 @@
 //!
 //! It is started by `cargo xtask replay`, which builds it and the server beside it; `docs/replay.md`
 //! says what it does and what its result line means. The parts: [`day`] reads the log, [`plan`] draws
-//! the schedule, [`stage`] starts everything, [`play`] does the steps, [`verdict`] reads the databases,
-//! [`check`] compares. Progress goes to standard error; the result line is the last on standard
+//! the schedule, [`stage`] starts everything, [`play`] does the steps, [`search`] looks for what was
+//! said where it must not be, [`verdict`] reads the databases, [`check`] compares. Progress goes to standard error; the result line is the last on standard
 //! output, also when something fails.
 
 mod check;
 mod client;
 mod clients;
 mod day;
+mod frames;
+mod membership;
 mod naughty;
 mod order;
 mod owner;
@@ -21,8 +23,11 @@ mod process;
 mod proxy;
 mod record;
 mod score;
+mod search;
 mod server;
+mod server_log;
 mod stage;
+mod state_loss;
 mod verdict;
 
 use std::path::{Path, PathBuf};
@@ -35,7 +40,7 @@ use clap::{Parser, Subcommand};
 use tokio::time::timeout;
 
 use crate::day::Day;
-use crate::plan::{DURATION, DURATION_OF_BEGINNING, Pace, Plan};
+use crate::plan::{DURATION, DURATION_OF_BEGINNING, Pace, Plan, Sealing};
 use crate::problems::Problems;
 use crate::score::Score;
 use crate::stage::{Kind, Stage};
@@ -65,11 +70,14 @@ struct Arguments {
     /// How many people the pairs have together, an even number
     #[arg(long, value_name = "N", requires = "direct")]
     people: Option<usize>,
+    /// In conversations that the server can read, in place of sealed ones
+    #[arg(long)]
+    open: bool,
     /// Keeps databases and logs, and says where they are
     #[arg(long)]
     keep: bool,
     /// Sends each string of a JSON array as message, group name and display name instead
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "direct", "lines", "speed"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "direct", "lines", "speed", "open"])]
     naughty: Option<PathBuf>,
     #[command(subcommand)]
     part: Option<Part>,
@@ -123,19 +131,21 @@ async fn send_naughty_strings(file: &Path, keep: bool) -> Result<ExitCode> {
 }
 
 async fn replay(file: &Path, arguments: &Arguments) -> Result<ExitCode> {
-    let (plan, kind) = match plan(file, arguments) {
+    let kind = if arguments.direct { Kind::Pairs } else { Kind::Group };
+    let sealing = if arguments.open { Sealing::Open } else { Sealing::Sealed };
+    let plan = match plan(file, sealing, arguments) {
         Ok(planned) => planned,
         Err(error) => {
             eprintln!("replay: {error:#}");
-            println!("{}", Score::new(0, 0));
+            println!("{}", Score::new(kind, sealing, 0, 0));
             return Ok(ExitCode::FAILURE);
         }
     };
     let folder = folder(arguments.keep)?;
     let problems = Problems::default();
-    let mut score = Score::new(plan.members.len(), plan.lines.len());
+    let mut score = Score::new(kind, sealing, plan.members.len(), plan.lines.len());
     let begun = Instant::now();
-    if let Err(error) = play_and_judge(plan, kind, folder.path(), &problems, &mut score).await {
+    if let Err(error) = play_and_judge(plan, folder.path(), &problems, &mut score).await {
         problems.note(format!("{error:#}"));
     }
     score.time = begun.elapsed();
@@ -152,34 +162,39 @@ async fn replay(file: &Path, arguments: &Arguments) -> Result<ExitCode> {
     Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn plan(file: &Path, arguments: &Arguments) -> Result<(Arc<Plan>, Kind)> {
+fn plan(file: &Path, sealing: Sealing, arguments: &Arguments) -> Result<Arc<Plan>> {
     let log = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
     let day = Day::parse(&log, arguments.lines.unwrap_or(usize::MAX))?;
     if let Some(speed) = arguments.speed {
         ensure!(speed.is_finite() && speed > 0.0, "--speed is a number above 0");
     }
     let duration = if arguments.lines.is_some() { DURATION_OF_BEGINNING } else { DURATION };
-    let pace = Pace { seed: arguments.seed, speed: arguments.speed, duration };
-    Ok(match arguments.people {
-        None => (Arc::new(Plan::group(&day, pace)), Kind::Group),
+    let pace = Pace { seed: arguments.seed, speed: arguments.speed, duration, sealing };
+    Ok(Arc::new(match arguments.people {
+        None => Plan::group(&day, pace),
         Some(people) => {
             ensure!(people > 0 && people % 2 == 0, "--people is an even number above 0");
-            (Arc::new(Plan::pairs(&day, people, pace)), Kind::Pairs)
+            Plan::pairs(&day, people, pace)
         }
-    })
+    }))
 }
 
 /// Plays the plan and fills the score with what comes of it, as far as it comes.
 async fn play_and_judge(
     plan: Arc<Plan>,
-    kind: Kind,
     folder: &Path,
     problems: &Problems,
     score: &mut Score,
 ) -> Result<()> {
-    eprintln!("replay: {} members, {} lines", plan.members.len(), plan.lines.len());
-    let setting_up = timeout(SET_UP_TIMEOUT, Stage::set_up(plan, kind, folder, problems)).await;
-    let mut stage = Arc::new(setting_up.context("the setting up does not end")??);
+    eprintln!(
+        "replay: {} members with {} devices, {} lines",
+        plan.members.len(),
+        plan.devices.len(),
+        plan.lines.len()
+    );
+    let setting_up = Stage::set_up(plan, score.kind, score.sealing, folder, problems);
+    let setting_up = timeout(SET_UP_TIMEOUT, setting_up).await;
+    let mut stage = setting_up.context("the setting up does not end")??;
     eprintln!("replay: everybody is there");
     play::play(&stage).await;
     eprintln!("replay: all lines are handed over");
@@ -188,16 +203,21 @@ async fn play_and_judge(
     }
     score.reconnects = stage.reconnects();
     score.client_kills = stage.client_kills();
+    score.counts = stage.counts();
     eprintln!("replay: {} orders were given to a next life", stage.repeats());
+    // Once with the write-ahead log as it grew, and once as the server leaves everything.
+    stage.search()?;
     Arc::get_mut(&mut stage).context("a part of the play does not end")?.tear_down().await;
+    stage.search()?;
+    stage.note_findings();
     {
         let server = stage.server.lock().await;
         score.server_kills = server.kills();
         score.server_cpu = server.cpu();
     }
     eprintln!("replay: reading the databases");
-    let judging = move || verdict::judge(&stage, kind == Kind::Group);
-    score.tally = tokio::task::spawn_blocking(judging).await??;
+    let judging = move || verdict::judge(&stage);
+    (score.tally, score.handshakes) = tokio::task::spawn_blocking(judging).await??;
     Ok(())
 }
 

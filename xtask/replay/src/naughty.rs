@@ -1,19 +1,19 @@
 //! The naughty strings: each is sent as a message, as a group's name and as a display name through the
 //! real system, and has to come back unchanged or be refused with a sentence that says why.
 //!
-//! Romeo says and names; Juliet, on a client and a database of her own, reads. Nothing is killed here.
+//! Romeo says and names; Juliet, on a client and a database of her own, reads. Messages and the group's
+//! name are sealed. Nothing is killed here.
 
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use tidings_client_core::{Change, Command, Failure, Outcome, Send};
-use tidings_model::event::Act;
-use tidings_model::{AccountId, ConversationEvent, ConversationId, Seq};
-use tidings_protocol_content::Content;
+use tidings_model::{AccountId, ConversationId, Seq};
 use tidings_protocol_identity::UserName;
 
 use crate::client::Client;
+use crate::record::text_of;
 use crate::server::{self, Server, SignUp};
 
 /// User names of the two.
@@ -108,7 +108,8 @@ pub(crate) async fn run(file: &Path, folder: &Path) -> Result<Report> {
     for (string, fate) in strings.iter().zip(play.say(&strings).await?) {
         report.messages.note("message", string, &fate);
     }
-    for (string, fate) in strings.iter().zip(play.name_group(&strings).await?) {
+    for string in &strings {
+        let fate = play.name_group(string).await?;
         report.group_names.note("group name", string, &fate);
     }
     for string in &strings {
@@ -133,55 +134,22 @@ impl Play {
         let link = server.invite().await?;
         let (romeo, _) = sign_up(&folder.join(ROMEO), &link, ROMEO).await?;
         let (juliet, her_account) = sign_up(&folder.join(JULIET), &link, JULIET).await?;
-        let create = Command::CreateGroup { name: "verona".to_owned(), members: vec![her_account] };
+        let name = "verona".to_owned();
+        let create = Command::CreateGroup { name, members: vec![her_account], open: false };
         let Outcome::Accepted { conversation: group, .. } = romeo.finish(create).await? else {
             anyhow::bail!("the group was not accepted");
         };
+        juliet.wait_for(group, Seq::FIRST).await?;
         Ok(Self { romeo, juliet, group })
     }
 
     /// Romeo says each string; what Juliet has is what became of it.
     async fn say(&self, strings: &[String]) -> Result<Vec<Fate>> {
-        let send = |text: &String| {
-            let conversation = self.group;
-            Command::Send(Send {
-                conversation,
-                message_id: None,
-                text: text.clone(),
-                reply_to: None,
-            })
-        };
-        self.write(strings.iter().map(send), |entry| {
-            let content = Content::decode(entry.payload.clone(), entry.message_id).ok()?;
-            Some(content.body.text()?.text.clone())
-        })
-        .await
-    }
-
-    /// Romeo gives the group each string as its name; what Juliet's log says is what became of it.
-    async fn name_group(&self, strings: &[String]) -> Result<Vec<Fate>> {
-        let rename = |name: &String| {
-            let change = Change::Rename(name.clone());
-            Command::Change { conversation: self.group, change }
-        };
-        self.write(strings.iter().map(rename), |entry| {
-            match ConversationEvent::decode(&entry.payload).ok()?.act {
-                Act::Renamed(name) => Some(name),
-                _ => None,
-            }
-        })
-        .await
-    }
-
-    /// Carries out commands that write into the log, and reads their entries from Juliet's database.
-    async fn write(
-        &self,
-        commands: impl Iterator<Item = Command>,
-        read: impl Fn(&tidings_model::Entry) -> Option<String>,
-    ) -> Result<Vec<Fate>> {
         let mut outcomes = Vec::new();
-        for command in commands {
-            outcomes.push(self.romeo.handle().command(command).await?);
+        for text in strings {
+            let (conversation, text) = (self.group, text.clone());
+            let send = Send { conversation, message_id: None, text, reply_to: None };
+            outcomes.push(self.romeo.handle().command(Command::Send(send)).await?);
         }
         let mut fates = Vec::new();
         for mut outcomes in outcomes {
@@ -194,25 +162,35 @@ impl Play {
                 }
             }
             fates.push(match last.context("Romeo's client has ended")? {
-                Outcome::Accepted { seq: Some(seq), .. } => {
-                    Fate::Came(self.entry(seq, &read).await?)
-                }
+                Outcome::Accepted { seq: Some(seq), .. } => Fate::Came(self.said(seq).await?),
                 outcome => refusal(outcome)?,
             });
         }
         Ok(fates)
     }
 
-    async fn entry(
-        &self,
-        seq: Seq,
-        read: impl Fn(&tidings_model::Entry) -> Option<String>,
-    ) -> Result<Option<String>> {
+    /// What an entry says on Juliet's device.
+    async fn said(&self, seq: Seq) -> Result<Option<String>> {
         let group = self.group;
         self.juliet.wait_for(group, seq).await?;
         let span =
             self.juliet.handle().read(move |database| database.span(group, seq, seq)).await??;
-        Ok(span.entries.first().and_then(|row| read(&row.entry)))
+        let entry = span.entries.first().map(|row| &row.entry);
+        Ok(entry.and_then(|entry| text_of(&entry.payload, entry.message_id)))
+    }
+
+    /// Romeo gives the group a string as its name; what Juliet's device calls it is what became of it.
+    async fn name_group(&self, name: &str) -> Result<Fate> {
+        let change = Change::Rename(name.to_owned());
+        let rename = Command::Change { conversation: self.group, change };
+        match self.romeo.outcome(rename).await? {
+            Outcome::Accepted { seq: Some(seq), .. } => {
+                self.juliet.wait_for(self.group, seq).await?;
+                let row = self.juliet.conversation(self.group).await?;
+                Ok(Fate::Came(row.map(|row| row.name)))
+            }
+            outcome => refusal(outcome),
+        }
     }
 
     /// Romeo takes a string as his display name; what Juliet finds is what became of it.
@@ -236,8 +214,8 @@ async fn sign_up(
     user_name: &str,
 ) -> Result<(Client, AccountId)> {
     let client = Client::open(folder).await?;
-    let account = client.sign_up(link, None, user_name, user_name).await?;
-    Ok((client, account))
+    let me = client.sign_up(link, None, user_name, user_name).await?;
+    Ok((client, me.account))
 }
 
 /// The sentence of a refusal; any other outcome means that the system does not work.

@@ -21,12 +21,12 @@ pub(crate) struct Response {
     pub(crate) answer: Answer,
 }
 
-/// Something for a client, or for all clients of the process, to do.
+/// Something for the client of a device, or for all clients of the process, to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Makes an account. Answer: [`Answer::SignedUp`].
+    /// Makes an account. Answer: [`Answer::SignedIn`].
     SignUp {
-        member: usize,
+        device: usize,
         folder: String,
         /// An invite link, which says where the server is.
         link: String,
@@ -35,23 +35,34 @@ pub(crate) enum Order {
         user_name: String,
         display_name: String,
     },
-    /// Opens the client of an account that was made. Answer: [`Answer::Done`].
-    Open { member: usize, folder: String, connects: bool },
+    /// Signs in to an account that is there. Answer: [`Answer::SignedIn`].
+    SignIn { device: usize, folder: String, link: String, user_name: String },
+    /// Shows a code by which another device of the account links this one. Answer: [`Answer::Code`],
+    /// or [`Answer::Done`] if the device is in the account's list.
+    ShowCode { device: usize },
+    /// Links another device of the account. Answer: [`Answer::Done`] when it is in the account's list.
+    Link { device: usize, new: String, code: String },
+    /// Agrees to be linked. Answer: [`Answer::Done`].
+    AcceptLink { device: usize },
+    /// Opens the client of a device that was signed in. Answer: [`Answer::Done`].
+    Open { device: usize, folder: String, connects: bool },
     /// Wants a connection from now on. Answer: [`Answer::Done`].
-    Connect { member: usize },
+    Connect { device: usize },
     /// Wants none. Answer: [`Answer::Done`].
-    Disconnect { member: usize },
+    Disconnect { device: usize },
     /// Opens the direct conversation. Answer: [`Answer::Done`] when the server has it.
-    OpenDirect { member: usize, with: String },
-    /// Waits until the client has read the log up to a place and is a member there. Answer:
+    OpenDirect { device: usize, with: String, open: bool },
+    /// Waits until the client has read the log up to a place and takes part there. Answer:
     /// [`Answer::Done`].
-    Await { member: usize, conversation: String, seq: u64 },
+    Await { device: usize, conversation: String, seq: u64 },
     /// Says something. Answer: [`Answer::Done`] when the client has answered *queued*.
-    Say { member: usize, conversation: String, message_id: String, text: String },
+    Say { device: usize, conversation: String, message_id: String, text: String },
     /// Leaves. Answer: [`Answer::Done`] when the client knows that it is no member any more.
-    Leave { member: usize, conversation: String },
+    Leave { device: usize, conversation: String },
     /// Asks how far all clients are. Answer: [`Answer::Standings`].
     Report,
+    /// Asks what all clients have counted in this life of the process. Answer: [`Answer::Counts`].
+    Count,
     /// Ends all clients in order. Answer: [`Answer::Done`].
     Close,
 }
@@ -61,18 +72,38 @@ pub(crate) enum Order {
 pub(crate) enum Answer {
     /// It is done.
     Done,
-    /// There is an account.
-    SignedUp { account: String },
+    /// The device is signed in.
+    SignedIn { account: String, device: String },
+    /// The code that links the device.
+    Code { code: String },
     /// How far each client is.
     Standings(Vec<Standing>),
+    /// What the clients have counted together.
+    Counts(Counts),
     /// It could not be done.
     Failed { words: String },
+}
+
+/// What clients count in sealed conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    /// Commits and messages that came for an epoch that was over.
+    pub(crate) conflicts: u64,
+    /// Messages that were sealed again.
+    pub(crate) resealed: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.conflicts += other.conflicts;
+        self.resealed += other.resealed;
+    }
 }
 
 /// How far a client is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
-    pub(crate) member: usize,
+    pub(crate) device: usize,
     /// Whether it is connected and has read what it missed.
     pub(crate) is_live: bool,
     /// The state of its connection, for those who look for what is wrong.
@@ -97,5 +128,8 @@ pub(crate) struct Place {
     pub(crate) conversation: String,
     /// The last entry read; 0: none.
     pub(crate) seq: u64,
-    pub(crate) is_member: bool,
+    /// Whether the account is a member and the device reads and can send.
+    pub(crate) takes_part: bool,
+    /// How it stands in the group of a sealed conversation, for those who look for what is wrong.
+    pub(crate) sealing: String,
 }

@@ -1,10 +1,14 @@
-//! The schedule of a replay, drawn from a seed before anything starts: who is there, who says what and
-//! when, who leaves and comes back, and every fault.
+//! The schedule of a replay, drawn from a seed before anything starts: who is there with which
+//! devices, who says what and when, who leaves and comes back, and every fault.
 //!
 //! The rules of coming and going are applied here, so that what is left to do is to do it: a leave of
 //! somebody outside and a join of somebody inside are dropped, a line of somebody outside stands
 //! behind the join for which it waits. Where no join follows (somebody took a nickname that had left),
-//! one is put in front of the line. Deliberately not here: processes, sockets and clocks.
+//! one is put in front of the line. Second devices are chosen in [`devices`], faults in [`faults`].
+//! Deliberately not here: processes, sockets and clocks.
+
+mod devices;
+mod faults;
 
 use std::time::Duration;
 
@@ -27,39 +31,20 @@ const ABSENT_PEOPLE: usize = 10;
 /// People who stay throughout and are offline for the first half.
 const OFFLINE_PEOPLE: usize = 2;
 
-/// After these parts of the lines the server is killed.
-const SERVER_KILLS: [f64; 3] = [0.25, 0.5, 0.75];
-
-/// Lines for which the server is killed once more, at a random one: two or so on a whole day.
-const LINES_PER_EXTRA_SERVER_KILL: usize = 800;
-
-/// Lines for which a client process is killed, and the fewest of such kills.
-const LINES_PER_CLIENT_KILL: usize = 100;
-const CLIENT_KILLS_MIN: usize = 3;
-
-/// Lines for which a connection is cut, and the fewest of such cuts.
-const LINES_PER_CUT: usize = 10;
-const CUTS_MIN: usize = 10;
-
-/// A fault comes up to this long after its line was handed over, so that kills meet the line on its
-/// way: in the client's outbox, on the wire, in the server's queue, in the answer.
-const FAULT_DELAY_MAX: Duration = Duration::from_millis(30);
-
-/// How long a killed server stays away.
-const SERVER_DOWN: std::ops::Range<u64> = 50..1_500;
-
 /// All that will happen.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The members, those of a pair beside each other.
     pub(crate) members: Vec<Member>,
+    /// The devices: the first one of each member, in their order, then the second ones.
+    pub(crate) devices: Vec<Device>,
     /// What is said, in the order in which each sender types it.
     pub(crate) lines: Vec<Line>,
     /// What is done, by time.
     pub(crate) steps: Vec<Step>,
 }
 
-/// A person with an account and a client.
+/// A person with an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) user_name: UserName,
@@ -70,10 +55,30 @@ pub(crate) struct Member {
     pub(crate) is_offline_at_first: bool,
 }
 
+/// A client with a database of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Device {
+    pub(crate) member: usize,
+    pub(crate) arrival: Arrival,
+}
+
+/// How a device comes to its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// It makes the account.
+    First,
+    /// It is linked before the first line.
+    FromStart,
+    /// It is linked by [`Act::Link`].
+    Later,
+}
+
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) sender: usize,
+    /// The sender's device that it is typed on.
+    pub(crate) device: usize,
     pub(crate) text: String,
     pub(crate) message_id: MessageId,
 }
@@ -97,10 +102,14 @@ pub(crate) enum Act {
     Join { member: usize },
     /// Somebody who was offline at first connects.
     GoOnline { member: usize },
+    /// A second device is linked.
+    Link { device: usize },
     /// The server's process is killed, and started again after a while.
     KillServer { down_for: Duration },
-    /// The process of somebody's client is killed, and started again.
-    KillClients { member: usize },
+    /// The process of a device's client is killed, and started again.
+    KillClients { device: usize },
+    /// The same, and what the device knows of its group is gone when it starts again.
+    LoseState { device: usize },
     /// One of the connections is cut.
     CutConnection { choice: u64 },
 }
@@ -112,6 +121,16 @@ pub(crate) struct Pace {
     /// How many times as fast as the day; `None`: it takes `duration`.
     pub(crate) speed: Option<f64>,
     pub(crate) duration: Duration,
+    pub(crate) sealing: Sealing,
+}
+
+/// Whether what is said is encrypted end to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sealing {
+    /// It is.
+    Sealed,
+    /// The server can read it.
+    Open,
 }
 
 impl Plan {
@@ -119,7 +138,7 @@ impl Plan {
     pub(crate) fn group(day: &Day, pace: Pace) -> Self {
         let mut random = Rng::with_seed(pace.seed);
         let scale = Scale::of(day, pace);
-        let mut plan = Self { members: members_of(day), lines: Vec::new(), steps: Vec::new() };
+        let mut plan = Self::of_members(members_of(day));
         for happening in &day.happenings {
             let member = happening.person;
             let act = match &happening.act {
@@ -136,7 +155,8 @@ impl Plan {
         }
         plan.settle_membership();
         plan.bring_online();
-        plan.add_faults(&mut random);
+        plan.add_second_devices(&mut random);
+        plan.add_faults(&mut random, pace.sealing);
         plan
     }
 
@@ -153,7 +173,7 @@ impl Plan {
                 is_offline_at_first: false,
             })
         });
-        let mut plan = Self { members: members.collect(), lines: Vec::new(), steps: Vec::new() };
+        let mut plan = Self::of_members(members.collect());
         let mut order: Vec<usize> = (0..people).collect();
         random.shuffle(&mut order);
         let mut senders = order.into_iter().cycle();
@@ -167,13 +187,21 @@ impl Plan {
         }
         plan.choose_offline(&mut random);
         plan.bring_online();
-        plan.add_faults(&mut random);
+        plan.add_second_devices(&mut random);
+        plan.add_faults(&mut random, pace.sealing);
         plan
+    }
+
+    /// A plan in which nothing happens yet. A member's first device has the member's number.
+    fn of_members(members: Vec<Member>) -> Self {
+        let first = |member| Device { member, arrival: Arrival::First };
+        let devices = (0..members.len()).map(first).collect();
+        Self { members, devices, lines: Vec::new(), steps: Vec::new() }
     }
 
     fn add_line(&mut self, seed: u64, sender: usize, line: usize, text: &str) -> Act {
         let message_id = message_id(seed, line);
-        self.lines.push(Line { sender, text: text.to_owned(), message_id });
+        self.lines.push(Line { sender, device: sender, text: text.to_owned(), message_id });
         Act::Say { line: self.lines.len() - 1 }
     }
 
@@ -181,10 +209,8 @@ impl Plan {
     /// leave, preferably some who speak in that half, so that their outbox has something to keep.
     fn choose_offline(&mut self, random: &mut Rng) {
         let half = self.time_of_line(0.5);
-        let mut candidates: Vec<usize> = (0..self.members.len())
-            .filter(|member| self.members[*member].is_there_from_start)
-            .filter(|member| !self.steps.iter().any(|step| step.act.moves(*member)))
-            .collect();
+        let mut candidates: Vec<usize> =
+            (0..self.members.len()).filter(|member| self.stays_throughout(*member)).collect();
         random.shuffle(&mut candidates);
         candidates.sort_by_key(|member| {
             let speaks = self.steps.iter().any(|step| {
@@ -260,31 +286,10 @@ impl Plan {
         self.steps = settled;
     }
 
-    fn add_faults(&mut self, random: &mut Rng) {
-        let lines = self.lines.len();
-        let mut server_kills = SERVER_KILLS.to_vec();
-        server_kills.extend((0..lines / LINES_PER_EXTRA_SERVER_KILL).map(|_| random.f64()));
-        for part in server_kills {
-            let down_for = Duration::from_millis(random.u64(SERVER_DOWN));
-            self.add_fault(random, part, |_| Act::KillServer { down_for });
-        }
-        for _ in 0..(lines / LINES_PER_CLIENT_KILL).max(CLIENT_KILLS_MIN) {
-            let part = random.f64();
-            self.add_fault(random, part, |member| Act::KillClients { member });
-        }
-        for _ in 0..(lines / LINES_PER_CUT).max(CUTS_MIN) {
-            let (part, choice) = (random.f64(), random.u64(..));
-            self.add_fault(random, part, |_| Act::CutConnection { choice });
-        }
-        self.sort();
-    }
-
-    /// Adds a fault shortly after the line that stands behind a part of all lines.
-    fn add_fault(&mut self, random: &mut Rng, part: f64, act: impl FnOnce(usize) -> Act) {
-        let Some((at, line)) = self.says().nth(self.index_of_line(part)) else { return };
-        let at = at + FAULT_DELAY_MAX.mul_f64(random.f64());
-        let act = act(self.lines[line].sender);
-        self.steps.push(Step { at, act });
+    /// Whether a member is there from the start and never leaves.
+    fn stays_throughout(&self, member: usize) -> bool {
+        self.members[member].is_there_from_start
+            && !self.steps.iter().any(|step| step.act.moves(member))
     }
 
     fn says(&self) -> impl Iterator<Item = (Duration, usize)> {
@@ -374,10 +379,11 @@ fn message_id(seed: u64, line: usize) -> MessageId {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { seed: 1, speed: None, duration: DURATION };
+    pub(super) const PACE: Pace =
+        Pace { seed: 1, speed: None, duration: DURATION, sealing: Sealing::Sealed };
 
     fn day(log: &str) -> Day {
         Day::parse(log.as_bytes(), usize::MAX).unwrap()
@@ -388,7 +394,7 @@ mod tests {
     }
 
     /// A day of `count` lines by `people` people, one each second or so.
-    fn chatter(people: usize, count: usize) -> Day {
+    pub(super) fn chatter(people: usize, count: usize) -> Day {
         let line = |index: usize| {
             format!(
                 "[{:02}:{:02}] <nick{}> {index}\n",
@@ -413,7 +419,7 @@ mod tests {
         plan.steps.iter().filter_map(act).collect()
     }
 
-    fn count(plan: &Plan, is_counted: impl Fn(&Act) -> bool) -> usize {
+    pub(super) fn count(plan: &Plan, is_counted: impl Fn(&Act) -> bool) -> usize {
         plan.steps.iter().filter(|step| is_counted(&step.act)).count()
     }
 
@@ -470,26 +476,6 @@ mod tests {
             let online = plan.steps.iter().find(|step| step.act == Act::GoOnline { member });
             assert_eq!(online.map(|step| step.at), Some(half));
         }
-    }
-
-    #[test]
-    fn server_is_killed_after_a_quarter_a_half_and_three_quarters_of_the_lines() {
-        let plan = Plan::group(&chatter(30, 200), PACE);
-        let mut said = 0;
-        let mut kills = Vec::new();
-        for step in &plan.steps {
-            match step.act {
-                Act::Say { .. } => said += 1,
-                Act::KillServer { .. } => kills.push(said),
-                _ => {}
-            }
-        }
-        assert_eq!(kills.len(), 3);
-        for (kill, quarter) in kills.into_iter().zip([50, 100, 150]) {
-            assert!((quarter..=quarter + 2).contains(&kill), "{kill} {quarter}");
-        }
-        assert!(count(&plan, |act| matches!(act, Act::KillClients { .. })) >= 3);
-        assert!(count(&plan, |act| matches!(act, Act::CutConnection { .. })) >= 10);
     }
 
     #[test]

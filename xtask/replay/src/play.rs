@@ -1,8 +1,8 @@
 //! The day itself: the plan's steps, each at its time.
 //!
 //! Each member has an actor, which does that member's steps one after another: it does not hand over a
-//! line before the last one was answered *queued*, nor before an add has arrived. Faults are done
-//! beside them, at once.
+//! line before the last one was answered *queued*, nor before an add has arrived or a device is linked.
+//! Faults are done beside them, at once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,10 @@ use crate::stage::Stage;
 /// have been killed, an add may wait for a server that is away.
 const STANDSTILL_MAX: Duration = Duration::from_secs(120);
 
+/// How often the clients are asked what they have counted: what a kill takes from them is as much as
+/// they counted since.
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
+
 /// How often it is told how far the replay is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -38,6 +42,8 @@ pub(crate) async fn play(stage: &Arc<Stage>) {
         })
         .collect();
     let mut faults = JoinSet::new();
+    let mut counting = JoinSet::new();
+    counting.spawn(keep_counting(Arc::clone(stage)));
     let mut said = 0;
     let mut told = begun;
     for step in &stage.plan.steps {
@@ -50,10 +56,14 @@ pub(crate) async fn play(stage: &Arc<Stage>) {
             Act::Leave { member } | Act::Join { member } | Act::GoOnline { member } => {
                 hand_over(&queues, member, &step.act);
             }
+            Act::Link { device } => {
+                hand_over(&queues, stage.plan.devices[device].member, &step.act);
+            }
             Act::KillServer { down_for } => {
                 faults.spawn(kill_server(Arc::clone(stage), down_for));
             }
-            Act::KillClients { member } => stage.process(member).kill(),
+            Act::KillClients { device } => stage.process(device).kill(),
+            Act::LoseState { device } => stage.lose_state(device),
             Act::CutConnection { choice } => stage.proxy.cut(choice),
         }
         if told.elapsed() >= PROGRESS_INTERVAL {
@@ -67,16 +77,26 @@ pub(crate) async fn play(stage: &Arc<Stage>) {
         while actors.join_next().await.is_some() {}
         while faults.join_next().await.is_some() {}
     };
-    tokio::select! {
-        () = ending => return,
-        () = standstill => {}
+    let is_done = tokio::select! {
+        () = ending => true,
+        () = standstill => false,
+    };
+    if !is_done {
+        for (member, act) in doing.lock().iter() {
+            let user_name = &stage.plan.members[*member].user_name;
+            stage.problems.note(format!("{user_name}: not done in time: {act:?}"));
+        }
     }
-    for (member, act) in doing.lock().iter() {
-        let user_name = &stage.plan.members[*member].user_name;
-        stage.problems.note(format!("{user_name}: not done in time: {act:?}"));
+    for mut tasks in [actors, faults, counting] {
+        tasks.shutdown().await;
     }
-    actors.shutdown().await;
-    faults.shutdown().await;
+}
+
+async fn keep_counting(stage: Arc<Stage>) {
+    loop {
+        sleep(COUNT_INTERVAL).await;
+        stage.look_at_counts().await;
+    }
 }
 
 /// What each actor is about, for those who are late.
@@ -141,25 +161,34 @@ async fn act_for(
 }
 
 async fn do_for(stage: &Stage, member: usize, act: &Act) -> Result<()> {
-    let process = stage.process(member);
     let conversation = stage.conversations[member].to_string();
     match act {
         Act::Say { line } => {
             let line = &stage.plan.lines[*line];
-            let (message_id, text) = (line.message_id.to_string(), line.text.clone());
-            process.ask(Order::Say { member, conversation, message_id, text }).await?;
+            let (device, text) = (line.device, line.text.clone());
+            let message_id = line.message_id.to_string();
+            let order = Order::Say { device, conversation, message_id, text };
+            stage.process(device).ask(order).await?;
         }
         Act::Leave { .. } => {
-            process.ask(Order::Leave { member, conversation }).await?;
+            stage.process(member).ask(Order::Leave { device: member, conversation }).await?;
         }
         Act::Join { .. } => {
-            let owner = stage.owner.as_ref().context("pairs have no owner")?;
-            let account = stage.accounts[member];
-            let seq = owner.add(stage.conversations[member], &[account]).await?;
-            process.ask(Order::Await { member, conversation, seq: seq.get() }).await?;
+            let adder = stage.adder.as_ref().context("pairs have no owner")?;
+            let seq = adder.add(stage.account_of(member)?).await?.get();
+            stage.process(member).ask(Order::Await { device: member, conversation, seq }).await?;
         }
-        Act::GoOnline { .. } => process.set_connected(member, true).await?,
-        Act::KillServer { .. } | Act::KillClients { .. } | Act::CutConnection { .. } => {}
+        Act::GoOnline { .. } => stage.process(member).set_connected(member, true).await?,
+        Act::Link { device } => {
+            stage.link(*device).await?;
+            // Its part of the log begins where it comes in.
+            let order = Order::Await { device: *device, conversation, seq: 1 };
+            stage.process(*device).ask(order).await?;
+        }
+        Act::KillServer { .. }
+        | Act::KillClients { .. }
+        | Act::LoseState { .. }
+        | Act::CutConnection { .. } => {}
     }
     Ok(())
 }

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use tidings_protocol_mls::DeviceIdentity;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::order::{Answer, Order, Request, Response, Standing};
+use crate::order::{Answer, Counts, Order, Request, Response, Standing};
 use crate::problems::Problems;
 
 /// How long a report may take: a killed process has to open its clients first.
@@ -27,17 +28,22 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Process {
     shared: Arc<Shared>,
     life: watch::Receiver<Option<Arc<Life>>>,
-    killer: mpsc::UnboundedSender<()>,
+    killer: mpsc::UnboundedSender<Option<Meanwhile>>,
 }
+
+/// What is done between a kill and the next start.
+type Meanwhile = Box<dyn FnOnce() -> Result<()> + Send>;
 
 struct Shared {
     program: PathBuf,
     problems: Problems,
-    /// Whom to open at a start: member, folder, and whether they connect.
+    /// Whom to open at a start: device, folder, and whether it connects.
     openings: Mutex<HashMap<usize, (String, bool)>>,
     kills: AtomicU64,
     /// Orders that had to be given again, since the process died before it answered.
     repeats: AtomicU64,
+    /// What the clients of earlier lives had counted when they were asked last.
+    former_counts: Mutex<Counts>,
 }
 
 /// One life of the process.
@@ -46,6 +52,8 @@ struct Life {
     last_number: AtomicU64,
     /// Who waits for which answer; `None` once the process is dead.
     waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>,
+    /// What the clients had counted when they were asked last.
+    counts: Mutex<Counts>,
 }
 
 /// The process died before it answered.
@@ -60,6 +68,7 @@ impl Process {
             openings: Mutex::default(),
             kills: AtomicU64::new(0),
             repeats: AtomicU64::new(0),
+            former_counts: Mutex::default(),
         });
         let (publish, life) = watch::channel(None);
         let (killer, kills) = mpsc::unbounded_channel();
@@ -89,32 +98,32 @@ impl Process {
         }
     }
 
-    /// Makes an account for a member; its client is opened at every start from then on.
+    /// Signs a device up or in; its client is opened at every start from then on.
     ///
     /// # Errors
-    /// There is no account.
-    pub(crate) async fn sign_up(
+    /// The order is refused.
+    pub(crate) async fn sign_in(
         &self,
-        member: usize,
+        device: usize,
         folder: &str,
         order: Order,
-    ) -> Result<String> {
-        let Answer::SignedUp { account } = self.ask(order).await? else {
-            bail!("a sign-up had another answer");
+    ) -> Result<DeviceIdentity> {
+        let Answer::SignedIn { account, device: id } = self.ask(order).await? else {
+            bail!("a sign-up or sign-in had another answer");
         };
-        self.shared.openings().insert(member, (folder.to_owned(), true));
-        Ok(account)
+        self.shared.openings().insert(device, (folder.to_owned(), true));
+        Ok(DeviceIdentity { account: account.parse()?, device: id.parse()? })
     }
 
-    /// Lets a member's client connect, or not, now and after every start.
+    /// Lets a device's client connect, or not, now and after every start.
     ///
     /// # Errors
     /// The client refuses.
-    pub(crate) async fn set_connected(&self, member: usize, connects: bool) -> Result<()> {
-        if let Some(opening) = self.shared.openings().get_mut(&member) {
+    pub(crate) async fn set_connected(&self, device: usize, connects: bool) -> Result<()> {
+        if let Some(opening) = self.shared.openings().get_mut(&device) {
             opening.1 = connects;
         }
-        let order = if connects { Order::Connect { member } } else { Order::Disconnect { member } };
+        let order = if connects { Order::Connect { device } } else { Order::Disconnect { device } };
         self.ask(order).await.map(drop)
     }
 
@@ -130,10 +139,36 @@ impl Process {
         }
     }
 
+    /// Asks what its clients have counted, unless it is just being started.
+    pub(crate) async fn look_at_counts(&self) {
+        let Some(life) = self.life.borrow().clone() else { return };
+        if let Ok(Ok(Answer::Counts(counts))) =
+            timeout(REPORT_TIMEOUT, life.ask(Order::Count)).await
+        {
+            *lock(&life.counts) = counts;
+        }
+    }
+
+    /// What its clients have counted in all lives. What a killed one counted after it was asked last
+    /// is not among it.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = *lock(&self.shared.former_counts);
+        if let Some(life) = &*self.life.borrow() {
+            counts += *lock(&life.counts);
+        }
+        counts
+    }
+
     /// Kills it with SIGKILL; it is started again at once.
     pub(crate) fn kill(&self) {
         // The supervisor lives as long as the runtime.
-        let _ = self.killer.send(());
+        let _ = self.killer.send(None);
+    }
+
+    /// Kills it with SIGKILL, and does something before it is started again. What fails is noted as a
+    /// problem.
+    pub(crate) fn kill_and(&self, meanwhile: impl FnOnce() -> Result<()> + Send + 'static) {
+        let _ = self.killer.send(Some(Box::new(meanwhile)));
     }
 
     /// How often it was killed.
@@ -155,7 +190,7 @@ fn same(one: &Arc<Life>, other: &Arc<Life>) -> bool {
 async fn supervise(
     shared: Arc<Shared>,
     publish: watch::Sender<Option<Arc<Life>>>,
-    mut kills: mpsc::UnboundedReceiver<()>,
+    mut kills: mpsc::UnboundedReceiver<Option<Meanwhile>>,
 ) {
     loop {
         let (mut child, life) = match start(&shared) {
@@ -167,21 +202,27 @@ async fn supervise(
             publish.send_replace(Some(Arc::clone(&life)));
             std::future::pending::<()>().await;
         };
-        let was_killed = tokio::select! {
-            () = live => false,
+        let (was_killed, meanwhile) = tokio::select! {
+            () = live => (false, None),
             status = child.wait() => {
                 shared.problems.note(format!("a process of clients ended by itself: {status:?}"));
-                false
+                (false, None)
             }
             kill = kills.recv() => match kill {
                 // Nobody holds the process any more.
                 None => return,
-                Some(()) => child.kill().await.is_ok(),
+                Some(meanwhile) => (child.kill().await.is_ok(), meanwhile),
             },
         };
         shared.kills.fetch_add(u64::from(was_killed), Ordering::Relaxed);
         life.end();
+        *lock(&shared.former_counts) += *lock(&life.counts);
         publish.send_replace(None);
+        if let Some(meanwhile) = meanwhile
+            && let Err(error) = meanwhile()
+        {
+            shared.problems.note(format!("{error:#}"));
+        }
     }
 }
 
@@ -200,6 +241,7 @@ fn start(shared: &Shared) -> Result<(Child, Arc<Life>)> {
         requests,
         last_number: AtomicU64::new(0),
         waiting: Mutex::new(Some(HashMap::new())),
+        counts: Mutex::default(),
     });
     tokio::spawn(write(input, to_write));
     tokio::spawn(read(output, Arc::clone(&life)));
@@ -234,16 +276,15 @@ async fn read(output: ChildStdout, life: Arc<Life>) {
 
 impl Shared {
     fn openings(&self) -> MutexGuard<'_, HashMap<usize, (String, bool)>> {
-        // No holder of the lock can leave the map half changed.
-        self.openings.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.openings)
     }
 
     async fn open_clients(&self, life: &Life) {
         let openings: Vec<Order> = self
             .openings()
             .iter()
-            .map(|(member, (folder, connects))| Order::Open {
-                member: *member,
+            .map(|(device, (folder, connects))| Order::Open {
+                device: *device,
                 folder: folder.clone(),
                 connects: *connects,
             })
@@ -271,7 +312,11 @@ impl Life {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Answer>>>> {
-        // No holder of the lock can leave the map half changed.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
+}
+
+/// No holder of one of these locks can leave what it guards half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

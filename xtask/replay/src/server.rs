@@ -25,6 +25,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two looks at a process that starts or stops.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// The server's certificate with its key, in its data folder.
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+
 /// Who may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignUp {
@@ -233,6 +236,8 @@ fn configuration(port: u16, public_port: u16, sign_up: SignUp) -> String {
          messages_burst = 10000\n\
          look_ups_per_minute = 100000\n\
          look_ups_per_day = 100000\n\
+         claims_per_minute = 100000\n\
+         claims_per_day = 100000\n\
          open_invites_per_account = 10000\n\
          \n\
          [metrics]\n\

@@ -4,31 +4,34 @@
 //! where nothing moves any more, [`Stage::tear_down`] ends it. Deliberately not here: the day itself
 //! ([`crate::play`]) and the verdict ([`crate::check`]).
 
+mod set_up;
+
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tidings_model::{AccountId, ConversationId, Seq};
+use tidings_model::{AccountId, ConversationId};
 use tidings_protocol_identity::InviteLink;
-use tokio::sync::{Mutex, Semaphore};
-use tokio::task::JoinSet;
+use tidings_protocol_mls::DeviceIdentity;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::order::{Order, Standing};
-use crate::owner::Owner;
-use crate::plan::{Act, Plan};
+use crate::membership::Loss;
+use crate::order::{Answer, Counts, Order, Standing};
+use crate::owner::{Adder, Owner};
+use crate::plan::{Act, Plan, Sealing};
 use crate::problems::Problems;
 use crate::process::Process;
 use crate::proxy::Proxy;
-use crate::server::{self, Server, SignUp};
+use crate::search::{Place, Search};
+use crate::server::Server;
+use crate::server_log::{GroupStart, ServerLog};
+use crate::state_loss;
 
 /// Clients in one process.
 const CLIENTS_PER_PROCESS: usize = 25;
-
-/// Sign-ups at a time: enough to keep all cores busy with password hashes.
-const SIGN_UPS_AT_ONCE: usize = 32;
 
 /// How long the clients may stand still before they are quiet: longer than the longest back-off and
 /// the silence after which a connection is given up.
@@ -43,6 +46,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Clients that are named when they are late.
 const NAMED_MAX: usize = 5;
 
+/// How often a link is tried: a kill of either process ends an attempt.
+const LINK_TRIES_MAX: usize = 5;
+
 /// Who talks with whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -55,90 +61,74 @@ pub(crate) enum Kind {
 /// The stage.
 pub(crate) struct Stage {
     pub(crate) plan: Arc<Plan>,
+    pub(crate) sealing: Sealing,
     pub(crate) problems: Problems,
     pub(crate) server: Arc<Mutex<Server>>,
     pub(crate) proxy: Proxy,
-    /// The administrator; none among pairs.
-    pub(crate) owner: Option<Owner>,
-    pub(crate) processes: Vec<Process>,
-    /// The account of each member.
-    pub(crate) accounts: Vec<AccountId>,
-    /// The conversation in which each member talks.
+    /// Adds people to the group.
+    pub(crate) adder: Option<Adder>,
+    /// The administrator's device, where there is a group.
+    pub(crate) owner_device: Option<DeviceIdentity>,
+    /// The conversation of each member.
     pub(crate) conversations: Vec<ConversationId>,
+    /// Where the groups of sealed conversations stood before the first line.
+    pub(crate) starts: HashMap<ConversationId, GroupStart>,
+    owner: Option<Owner>,
+    processes: Vec<Process>,
+    /// The devices, as far as they have come to be.
+    devices: StdMutex<Vec<Option<DeviceIdentity>>>,
+    losses: Arc<StdMutex<Vec<Loss>>>,
+    search: Option<Search>,
+    /// Where the server is.
+    link: InviteLink,
     folder: PathBuf,
     /// Connections before the first line.
     connections_at_first: u64,
 }
 
 impl Stage {
-    /// Starts everything, makes accounts and conversations, and waits until everybody is there.
-    ///
-    /// # Errors
-    /// Something does not start, or an account or a conversation is refused.
-    pub(crate) async fn set_up(
-        plan: Arc<Plan>,
-        kind: Kind,
-        folder: &Path,
-        problems: &Problems,
-    ) -> Result<Self> {
-        let port = server::free_port().await?;
-        let proxy = Proxy::start(port).await?;
-        let sign_up = match kind {
-            Kind::Group => SignUp::Invite,
-            Kind::Pairs => SignUp::Open,
-        };
-        let server_folder = folder.join("server");
-        let mut server =
-            Server::prepare(server::program()?, server_folder, port, proxy.port(), sign_up)?;
-        server.start().await?;
-        let link = server.invite().await?;
-        let program = std::env::current_exe()?;
-        let processes = plan
-            .members
-            .chunks(CLIENTS_PER_PROCESS)
-            .map(|_| Process::start(program.clone(), problems.clone()));
-        let mut stage = Self {
-            processes: processes.collect(),
-            owner: match kind {
-                Kind::Group => Some(Owner::sign_up(&folder.join("administrator"), &link).await?),
-                Kind::Pairs => None,
-            },
-            plan,
-            problems: problems.clone(),
-            server: Arc::new(Mutex::new(server)),
-            proxy,
-            accounts: Vec::new(),
-            conversations: Vec::new(),
-            folder: folder.to_owned(),
-            connections_at_first: 0,
-        };
-        stage.accounts = stage.sign_up_everybody(&link).await?;
-        match stage.owner.clone() {
-            Some(owner) => stage.make_group(&owner).await?,
-            None => stage.make_pairs().await?,
-        }
-        for (member, of_plan) in stage.plan.members.iter().enumerate() {
-            if of_plan.is_offline_at_first {
-                stage.process(member).set_connected(member, false).await?;
-            }
-        }
-        stage.connections_at_first = stage.proxy.answered();
-        Ok(stage)
+    /// The process of a device's client.
+    pub(crate) fn process(&self, device: usize) -> &Process {
+        &self.processes[device / CLIENTS_PER_PROCESS]
     }
 
-    /// The process of a member's client.
-    pub(crate) fn process(&self, member: usize) -> &Process {
-        &self.processes[member / CLIENTS_PER_PROCESS]
-    }
-
-    /// The folder of a member's client.
-    pub(crate) fn folder_of(&self, member: usize) -> PathBuf {
-        self.folder.join("members").join(format!("{member:04}"))
+    /// The folder of a device's client.
+    pub(crate) fn folder_of(&self, device: usize) -> PathBuf {
+        self.folder.join("devices").join(format!("{device:04}"))
     }
 
     /// The folder of the administrator's client.
     pub(crate) fn folder_of_owner(&self) -> PathBuf {
         self.folder.join("administrator")
+    }
+
+    /// The server's data folder.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        self.folder.join("server").join("data")
+    }
+
+    /// The devices, as far as they have come to be.
+    pub(crate) fn devices(&self) -> Vec<Option<DeviceIdentity>> {
+        lock(&self.devices).clone()
+    }
+
+    /// The conversation that a device takes part in.
+    pub(crate) fn conversation_of(&self, device: usize) -> ConversationId {
+        self.conversations[self.plan.devices[device].member]
+    }
+
+    /// The account of a member.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn account_of(&self, member: usize) -> Result<AccountId> {
+        let device = lock(&self.devices)[member];
+        Ok(device.context("a member without an account")?.account)
+    }
+
+    /// The devices that have lost their state.
+    pub(crate) fn losses(&self) -> Vec<Loss> {
+        lock(&self.losses).clone()
     }
 
     /// How often somebody connected since the first line.
@@ -156,98 +146,67 @@ impl Stage {
         self.processes.iter().map(Process::repeats).sum()
     }
 
-    async fn sign_up_everybody(&self, link: &InviteLink) -> Result<Vec<AccountId>> {
-        let permits = Arc::new(Semaphore::new(SIGN_UPS_AT_ONCE));
-        let mut tasks = JoinSet::new();
-        for (member, of_plan) in self.plan.members.iter().enumerate() {
-            let folder = self.folder_of(member).to_string_lossy().into_owned();
-            let (user_name, display_name) =
-                (of_plan.user_name.to_string(), of_plan.display_name.clone());
-            let (owner, process) = (self.owner.clone(), self.process(member).clone());
-            let (permits, link) = (Arc::clone(&permits), link.clone());
-            tasks.spawn(async move {
-                let _permit = permits.acquire().await?;
-                let uses_invite = owner.is_some();
-                let link = match owner {
-                    Some(owner) => owner.invite().await?,
-                    None => link,
-                };
-                let order = Order::SignUp {
-                    member,
-                    folder: folder.clone(),
-                    link: link.to_string(),
-                    uses_invite,
-                    user_name: user_name.clone(),
-                    display_name,
-                };
-                let account = process
-                    .sign_up(member, &folder, order)
-                    .await
-                    .with_context(|| format!("{user_name} cannot sign up"))?;
-                Ok::<_, anyhow::Error>((member, account.parse::<AccountId>()?))
-            });
+    /// Asks all clients what they have counted.
+    pub(crate) async fn look_at_counts(&self) {
+        for process in &self.processes {
+            process.look_at_counts().await;
         }
-        let mut accounts = HashMap::new();
-        while let Some(account) = tasks.join_next().await {
-            let (member, account) = account??;
-            accounts.insert(member, account);
-        }
-        let in_order = (0..self.plan.members.len()).filter_map(|member| accounts.remove(&member));
-        Ok(in_order.collect())
     }
 
-    async fn make_group(&mut self, owner: &Owner) -> Result<()> {
-        let members = self.plan.members.iter().enumerate();
-        let first: Vec<usize> = members
-            .filter(|(_, member)| member.is_there_from_start)
-            .map(|(member, _)| member)
-            .collect();
-        let accounts: Vec<AccountId> = first.iter().map(|member| self.accounts[*member]).collect();
-        let (group, seq) = owner.make_group(&accounts).await?;
-        self.conversations = vec![group; self.plan.members.len()];
-        self.wait_for(&first, group, seq).await
+    /// What the clients had counted when they were asked last.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for process in &self.processes {
+            counts += process.counts();
+        }
+        counts
     }
 
-    async fn make_pairs(&mut self) -> Result<()> {
-        for pair in self.accounts.chunks_exact(2) {
-            let conversation = ConversationId::direct(pair[0], pair[1]);
-            self.conversations.extend([conversation; 2]);
-        }
-        let mut tasks = JoinSet::new();
-        for one in (0..self.accounts.len()).step_by(2) {
-            let processes = [self.process(one).clone(), self.process(one + 1).clone()];
-            let with = self.accounts[one + 1].to_string();
-            let conversation = self.conversations[one].to_string();
-            tasks.spawn(async move {
-                processes[0].ask(Order::OpenDirect { member: one, with }).await?;
-                for (process, member) in processes.iter().zip(one..) {
-                    let conversation = conversation.clone();
-                    process.ask(Order::Await { member, conversation, seq: 1 }).await?;
-                }
-                Ok::<_, anyhow::Error>(())
-            });
-        }
-        while let Some(made) = tasks.join_next().await {
-            made??;
-        }
-        Ok(())
-    }
-
-    async fn wait_for(
-        &self,
-        members: &[usize],
-        conversation: ConversationId,
-        seq: Seq,
-    ) -> Result<()> {
-        for member in members {
-            let order = Order::Await {
-                member: *member,
-                conversation: conversation.to_string(),
-                seq: seq.get(),
+    /// Brings a second device into its member's account: it signs in and shows a code, the first one
+    /// is given the code, and both agree.
+    ///
+    /// # Errors
+    /// The server refuses, or the devices do not come together in several tries.
+    pub(crate) async fn link(&self, device: usize) -> Result<()> {
+        let member = self.plan.devices[device].member;
+        let (new, old) = (self.process(device), self.process(member));
+        let folder = self.folder_of(device).to_string_lossy().into_owned();
+        let order = Order::SignIn {
+            device,
+            folder: folder.clone(),
+            link: self.link.to_string(),
+            user_name: self.plan.members[member].user_name.to_string(),
+        };
+        let identity = new.sign_in(device, &folder, order).await?;
+        lock(&self.devices)[device] = Some(identity);
+        let mut failure = None;
+        for _ in 0..LINK_TRIES_MAX {
+            let code = match new.ask(Order::ShowCode { device }).await? {
+                Answer::Code { code } => code,
+                Answer::Done => return Ok(()),
+                answer => bail!("a link code was answered with {answer:?}"),
             };
-            self.process(*member).ask(order).await?;
+            let new_device = identity.device.to_string();
+            let linking = old.ask(Order::Link { device: member, new: new_device, code });
+            let accepting = new.ask(Order::AcceptLink { device });
+            match tokio::try_join!(linking, accepting) {
+                Ok(_) => return Ok(()),
+                Err(error) => failure = Some(error),
+            }
         }
-        Ok(())
+        Err(failure.context("no link was tried")?)
+    }
+
+    /// Kills a device's process, and takes its state from it before it starts again.
+    pub(crate) fn lose_state(&self, device: usize) {
+        let (folder, conversation) = (self.folder_of(device), self.conversation_of(device));
+        let (losses, identity) = (Arc::clone(&self.losses), lock(&self.devices)[device]);
+        self.process(device).kill_and(move || {
+            let device = identity.context("a device without a name loses its state")?;
+            let after = state_loss::lose(&folder, conversation)?;
+            lock(&losses).push(Loss { device, after });
+            Ok(())
+        });
     }
 
     /// Waits until every outbox is empty and every client at the head of its log.
@@ -256,44 +215,25 @@ impl Stage {
     /// Some are not in time.
     pub(crate) async fn wait_until_quiet(&self) -> Result<()> {
         self.wait_until(|standing| standing.is_live && standing.unsent == 0).await?;
-        let heads = self.heads().await?;
+        let heads = ServerLog::open(&self.data_folder())?.heads()?;
         self.wait_until(|standing| {
-            let member = standing.member;
-            let is_at_head = |head: Seq| {
-                let conversation = self.conversations[member].to_string();
-                let mut places = standing.conversations.iter();
-                places.any(|place| place.conversation == conversation && place.seq >= head.get())
-            };
-            heads[member].is_none_or(is_at_head)
+            let conversation = self.conversation_of(standing.device);
+            let head = heads.get(&conversation).copied().unwrap_or_default();
+            let name = conversation.to_string();
+            let mut places = standing.conversations.iter();
+            !self.plan.ends_inside(self.plan.devices[standing.device].member)
+                || places.any(|place| {
+                    place.conversation == name && place.seq >= head.get() && place.takes_part
+                })
         })
         .await?;
         for standing in self.standings().await? {
             for words in standing.refused {
-                self.problems.note(format!("member {}: refused: {words}", standing.member));
+                self.problems.note(format!("device {}: refused: {words}", standing.device));
             }
         }
+        self.look_at_counts().await;
         Ok(())
-    }
-
-    /// The place that each member has to reach; `None` for those who are outside at the end.
-    async fn heads(&self) -> Result<Vec<Option<Seq>>> {
-        let members = 0..self.plan.members.len();
-        if let Some(owner) = &self.owner {
-            let head = owner.close_group(self.conversations[0]).await?;
-            return Ok(members
-                .map(|member| self.plan.ends_inside(member).then_some(head))
-                .collect());
-        }
-        let mut lines: HashMap<ConversationId, u64> = HashMap::new();
-        for line in &self.plan.lines {
-            *lines.entry(self.conversations[line.sender]).or_default() += 1;
-        }
-        // The first entry says that the conversation was made.
-        let head = |member: usize| {
-            let lines = lines.get(&self.conversations[member]).copied().unwrap_or_default();
-            Seq::new(1 + lines)
-        };
-        Ok(members.map(head).collect())
     }
 
     /// Waits until something holds of every client, for as long as anything moves.
@@ -329,6 +269,29 @@ impl Stage {
         Ok(standings)
     }
 
+    /// Searches what the server has and has written for what was said, and notes what is found there or
+    /// was seen in the frames.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub(crate) fn search(&self) -> Result<()> {
+        let Some(search) = &self.search else { return Ok(()) };
+        search.read(&self.data_folder(), Place::Data)?;
+        for name in ["log", "out"] {
+            search.read(&self.folder.join("server").join(name), Place::Logs)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what the search has found as problems.
+    pub(crate) fn note_findings(&self) {
+        let Some(search) = &self.search else { return };
+        eprintln!("replay: {} lines were searched at the server and in the frames", search.lines());
+        for finding in search.findings() {
+            self.problems.note(finding);
+        }
+    }
+
     /// Ends clients and server in order, so that the databases can be read and the server's time is
     /// known.
     pub(crate) async fn tear_down(&mut self) {
@@ -339,6 +302,7 @@ impl Stage {
                 Err(_) => self.problems.note("a process of clients does not end in time"),
             }
         }
+        self.adder = None;
         if let Some(owner) = self.owner.take() {
             owner.close().await;
         }
@@ -362,4 +326,9 @@ impl Plan {
         });
         moves.unwrap_or(self.members[who].is_there_from_start)
     }
+}
+
+/// No holder of one of these locks can leave what it guards half changed.
+fn lock<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
