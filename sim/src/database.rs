@@ -17,6 +17,7 @@ use tidings_client_core::{ChangeSet, Durability};
 use tidings_client_mls::Slot;
 use tidings_model::{AccountId, ConversationId, EntryKind, Hidden, MessageId, Seq};
 use tidings_protocol_content::Reference;
+use tidings_protocol_mls::header::MessageHeader;
 
 /// A database with what the disk is sure to have of it.
 #[derive(Debug, Clone, Default)]
@@ -138,6 +139,18 @@ impl MemoryDatabase {
             });
             let seq = row.cursor.map(|cursor| cursor.seq.get());
             format!("{}: at {seq:?}, {:?}, group {group:?}", row.conversation, row.sealing)
+        };
+        rows.map(in_words).collect()
+    }
+
+    /// The messages that could not be read, with the epochs that they were sealed in, for whoever reads
+    /// a failure.
+    pub(crate) fn unreadable_in_words(&self) -> Vec<String> {
+        let rows = self.now.entries.values().filter(|row| row.role == EntryRole::Unreadable);
+        let in_words = |row: &EntryRow| {
+            let header = MessageHeader::parse(&row.entry.payload).ok();
+            let epoch = header.map(|header| header.epoch);
+            format!("{} of {} in {epoch:?}", row.entry.seq.get(), row.entry.device)
         };
         rows.map(in_words).collect()
     }

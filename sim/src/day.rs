@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tidings_model::ConversationId;
+use tidings_model::{ConversationId, Role};
 
 use crate::{Faults, Tally, World};
 
@@ -24,7 +24,7 @@ pub struct Day {
     pub span: Duration,
     /// Somebody says something.
     pub words: u32,
-    /// An owner changes who is in the group: per second, not per device.
+    /// Somebody comes into the group or goes: per second, not per device.
     pub changes: u32,
     /// A device is without network for a while.
     pub absences: u32,
@@ -47,7 +47,7 @@ impl Day {
             open: false,
             span,
             words: 3,
-            changes: 6,
+            changes: 3,
             absences: 40,
             losses: 60,
             copies: 30,
@@ -73,6 +73,10 @@ impl Day {
             true => world.open_group("the choir", &names),
             false => world.group("the choir", &names),
         };
+        for name in names.iter().take(WHO_MAY).skip(1) {
+            world.set_role(names[0], group, name, Role::Admin);
+        }
+        world.until_quiet();
         world.begin_faults(self.faults);
         let mut here = Here { devices, group, offline: Vec::new(), outside: Vec::new(), said: 0 };
         let end = world.elapsed() + self.span;
@@ -117,6 +121,9 @@ impl Day {
     }
 }
 
+/// How many people may change who is in the group: the first of a day's.
+const WHO_MAY: usize = 3;
+
 const STEPS_PER_SECOND: usize = 1_000 / STEP.as_millis() as usize;
 
 /// How things stand in the middle of a day.
@@ -142,18 +149,29 @@ impl Here {
         }
     }
 
-    /// The owner removes somebody, or brings somebody back.
+    /// One of those who may takes somebody out or brings somebody back, or somebody leaves. Several may,
+    /// so that two of them do it at the same moment.
     fn change(&mut self, world: &mut World, names: &[&str]) {
-        if !self.outside.is_empty() && world.draw(2) == 0 {
-            let at = world.draw(self.outside.len());
-            let name = self.outside.remove(at);
-            world.add(names[0], self.group, &name);
-        } else if names.len() > 2 {
-            let name = names[1 + world.draw(names.len() - 1)];
-            if !self.outside.iter().any(|other| other == name) {
-                self.outside.push(name.to_owned());
+        let (who_may, others) = names.split_at(names.len().min(WHO_MAY));
+        if others.is_empty() {
+            return;
+        }
+        let by = who_may[world.draw(who_may.len())];
+        let whom = others[world.draw(others.len())];
+        let is_outside = self.outside.iter().position(|name| name == whom);
+        match (is_outside, world.draw(4)) {
+            (Some(at), _) => {
+                self.outside.remove(at);
+                world.add(by, self.group, whom);
             }
-            world.remove(names[0], self.group, name);
+            (None, 0) => {
+                self.outside.push(whom.to_owned());
+                world.leave(whom, self.group);
+            }
+            (None, _) => {
+                self.outside.push(whom.to_owned());
+                world.remove(by, self.group, whom);
+            }
         }
     }
 }

@@ -78,7 +78,15 @@ impl Node {
             server_secret: dice.entropy(),
         };
         let service = Arc::new(service);
-        Self { store, observer, service, life: 0, running: None, retention: None, reports: Vec::new() }
+        Self {
+            store,
+            observer,
+            service,
+            life: 0,
+            running: None,
+            retention: None,
+            reports: Vec::new(),
+        }
     }
 
     pub(crate) fn is_running(&self) -> bool {

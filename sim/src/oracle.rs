@@ -259,7 +259,8 @@ impl Oracle {
             return Ok(());
         }
         if undecryptable > 0 {
-            let text = format!("{} cannot read {undecryptable} messages", device.name);
+            let rows = device.database.unreadable_in_words();
+            let text = format!("{} cannot read {undecryptable} messages: {rows:?}", device.name);
             return Err(Violation::new(text));
         }
         let loses_keys = |notice: &Notice| matches!(notice, Notice::KeysLost { .. });

@@ -201,3 +201,17 @@ fn server_that_alters_parts_can_neither_read_them_nor_show_what_was_not_said() {
     world.until_quiet();
     check_same(&mut world, &phone, "anna", &talks);
 }
+
+#[test]
+fn history_of_a_group_that_the_account_has_left_comes_too() {
+    let (mut world, talks) = world(9, 20);
+    world.leave("anna", talks[1]);
+    world.until_quiet();
+    world.say("kofi", talks[1], "she has gone");
+    world.until_quiet();
+    let phone = world.link("anna");
+    world.run_until("the history", |world| history_is_over(world, &phone));
+    world.until_quiet();
+    check_same(&mut world, &phone, "anna", &talks);
+    assert_eq!(world.texts(&phone, talks[1]).len(), 20);
+}

@@ -274,3 +274,33 @@ fn device_that_was_away_for_longer_than_commits_are_kept_comes_in_again() {
     assert!(!world.texts("kofi/2", group).contains(&"read by those who were there".to_owned()));
     assert!(world.texts("kofi/2", group).contains(&"read by everybody".to_owned()));
 }
+
+#[test]
+fn who_was_removed_behind_the_backup_stays_out_though_it_returns_first() {
+    let mut world = World::new(7_600);
+    world.people(&["anna", "kofi", "noor"]);
+    let group = world.group("the choir", &["anna", "kofi", "noor"]);
+    world.say("noor", group, "I was here");
+    world.until_quiet();
+    world.back_up_server();
+    world.remove("anna", group, "noor");
+    world.run_for(seconds(20));
+    world.say("kofi", group, "not for noor");
+    world.run_for(seconds(20));
+    for device in ["anna", "kofi", "noor"] {
+        world.go_offline(device);
+    }
+    world.stop_and_restore_server();
+    world.start_server();
+    // The restored roster has noor in it, and nobody is there to say otherwise.
+    world.go_online("noor");
+    world.run_for(seconds(300));
+    world.go_online("anna");
+    world.go_online("kofi");
+    world.until_quiet();
+    for device in ["anna", "kofi"] {
+        assert_eq!(world.texts(device, group), ["I was here", "not for noor"], "{device}");
+    }
+    assert_eq!(world.texts("noor", group), ["I was here"]);
+    assert!(world.given_back() >= 1);
+}

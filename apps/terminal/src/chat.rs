@@ -126,10 +126,12 @@ impl Chat<'_> {
     async fn hear(&mut self, told: Option<Told>) -> Result<Next, Failure> {
         self.session.absorb(told.clone()).await?;
         if let Some(Told::Event(event)) = told {
-            match &*event {
+            match *event {
                 Event::Presence { account, presence } => {
-                    self.talk.heard_presence(*account, *presence);
+                    self.talk.heard_presence(account, presence);
                 }
+                // Another device may have compared the safety number meanwhile.
+                Event::Connection(_) => self.talk.learn_trust(self.session).await?,
                 _ => {}
             }
         }
@@ -178,9 +180,14 @@ impl Chat<'_> {
     }
 
     fn say(&mut self, words: &str) -> Result<(), Failure> {
-        let lines = words.split('\n').map(|line| format!("· {}", visible::one_line(line)));
-        self.face.print(&lines.collect::<Vec<_>>())?;
-        Ok(())
+        const MARK: &str = "· ";
+        let output = &self.session.output;
+        let lines: Vec<String> = words
+            .split('\n')
+            .flat_map(|line| output.broken(&visible::one_line(line), visible::width(MARK)))
+            .map(|line| format!("{MARK}{line}"))
+            .collect();
+        Ok(self.face.print(&lines)?)
     }
 
     async fn take(&mut self, input: Input) -> Result<Next, Failure> {

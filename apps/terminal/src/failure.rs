@@ -144,6 +144,7 @@ impl From<CoreFailure> for Failure {
             CoreFailure::NoRecoveryKey => (Exit::Refused, "NO_RECOVERY_KEY"),
             CoreFailure::NoDeviceList => (Exit::Refused, "NO_DEVICE_LIST"),
             CoreFailure::NoKeyPackages => (Exit::Refused, "NO_KEY_PACKAGES"),
+            CoreFailure::MadeOpen => (Exit::Refused, "MADE_OPEN"),
             CoreFailure::Database(error) => return error.clone().into(),
         };
         Self::new(exit, name, failure.to_string())
@@ -168,9 +169,9 @@ pub(crate) fn not_listed() -> Failure {
 /// What a device outside the account's device list can do, and how it gets in.
 pub(crate) const NOT_LISTED_WORDS: &str =
     "this device cannot read sealed conversations yet. Choose one way in:
-  `tidings link`         shows a code here; type it on a device of yours that can: `tidings link CODE`
-  `tidings recover`      takes your recovery key, the one that you wrote down
-  `tidings begin-anew`   if you have neither any more: a new identity, of which everybody is told";
+  tidings link        shows a code for a device that can: tidings link CODE
+  tidings recover     takes your recovery key, the one that you wrote down
+  tidings begin-anew  if neither is left: a new identity, of which all are told";
 
 impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {

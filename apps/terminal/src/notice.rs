@@ -24,7 +24,7 @@ pub(crate) fn words(notice: &Notice, people: &People) -> Option<String> {
                      {done} of {total} are here"
                 ),
                 false if is_begin => format!(
-                    "the history of {total} conversations comes from your device {id}, the newest \
+                    "the history of your conversations comes from your device {id}, the newest \
                      first. You can write meanwhile"
                 ),
                 false => return None,

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::style::Style;
+use crate::visible;
 use crate::when::Clock;
 
 /// Columns below which nothing is wrapped any more.
@@ -71,7 +72,37 @@ impl Output {
     pub(crate) fn note(&self, words: &str) {
         if !self.json {
             // A note that nobody can read is none.
-            let _ = writeln!(io::stderr(), "{words}");
+            let _ = writeln!(io::stderr(), "{}", self.broken(words, 0).join("\n"));
         }
+    }
+
+    /// Sentences in lines that end at the terminal's edge, where `taken` columns of each are taken.
+    pub(crate) fn broken(&self, words: &str, taken: usize) -> Vec<String> {
+        let lines = words.split('\n');
+        let Some(columns) = self.columns.map(|columns| columns.saturating_sub(taken)) else {
+            return lines.map(str::to_owned).collect();
+        };
+        lines.flat_map(|line| visible::wrap(line, columns, columns)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentence_is_broken_between_words_on_a_terminal_and_nowhere_else() {
+        let mut output = Output {
+            json: false,
+            style: Style::plain(),
+            clock: Clock::utc(),
+            columns: Some(COLUMNS_MIN),
+        };
+        let words = "one sentence of some words\nand another";
+        let lines = ["one sentence of some", "words", "and another"];
+        assert_eq!(output.broken(words, 0), lines);
+        assert_eq!(output.broken("some words", 12), ["some", "words"]);
+        output.columns = None;
+        assert_eq!(output.broken(words, 0).join("\n"), words);
     }
 }

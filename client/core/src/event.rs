@@ -173,6 +173,11 @@ pub enum Failure {
     /// None of the people has a device that could be added.
     #[error("none of them has a device that can read sealed messages: they have to sign in first")]
     NoKeyPackages,
+    /// It was to be sealed, and the conversation is open.
+    #[error(
+        "the other side has made this conversation open, and the server can read it: say it again"
+    )]
+    MadeOpen,
     /// It is not for this kind of conversation.
     #[error("members and names can only be changed in groups")]
     WrongKind,

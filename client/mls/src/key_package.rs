@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mls_rs::{ExtensionList, MlsMessage};
 use mls_rs::extension::recommended::LastResortKeyPackageExt;
 use mls_rs::mls_rs_codec::{MlsDecode, MlsEncode};
+use mls_rs::{ExtensionList, MlsMessage};
 use mls_rs_core::key_package::KeyPackageData;
 use tidings_model::Timestamp;
 use tidings_protocol_mls::DeviceIdentity;

@@ -228,6 +228,13 @@ impl Core {
         }
         let mut changed = Vec::new();
         for act in &change.acts {
+            // The Commit that removes one who has left says so again.
+            if let RosterAct::Leave(id) = act
+                && let Some(part) = self.memory.accounts.get(id).and_then(|a| a.parts.get(&key))
+                && part.membership.role.is_none()
+            {
+                continue;
+            }
             let (id, count) = match act {
                 RosterAct::Join(id, _) => (id, conversation.record.member_count + 1),
                 RosterAct::Leave(id) => {

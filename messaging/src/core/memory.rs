@@ -222,8 +222,9 @@ impl Membership {
 
     pub(super) fn end(&mut self, seq: Seq) {
         self.role = None;
+        // The Commit that removes one who has left ends nothing any more.
         if let Some(range) = self.ranges.last_mut() {
-            range.to = Some(seq);
+            range.to.get_or_insert(seq);
         }
     }
 }

@@ -90,7 +90,8 @@ pub enum LogOperation {
 /// 3. What is acknowledged now is noted, where it is something else.
 ///
 /// So an entry is never dropped before every member has it, nor within the span between `now` and
-/// `acknowledged_before` after that.
+/// `acknowledged_before` after that. Marks are those of accounts: a device of a sealed conversation that
+/// was away for longer than another one of its account has missed Commits and comes in anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retain {
     /// The server's time.

@@ -138,7 +138,9 @@ impl Oracle {
                 }
                 (Some(_), Some(_)) if may_read => {}
                 (Some(_), _) => {
-                    return Err(Violation::new(format!("{place} was not to be read")));
+                    let ranges = &of.membership.ranges;
+                    let text = format!("{place} was not to be read, but {ranges:?}");
+                    return Err(Violation::new(text));
                 }
                 // What changes nothing for people has no row: Commits, and what devices tell each other.
                 (None, Some(entry))
@@ -341,22 +343,4 @@ fn read_log(node: &Node, of: &MembershipRecord) -> Log {
         }
     }
     Log { entries, is_sealed: of.conversation.group.is_some() }
-}
-impl Oracle {
-    pub(crate) fn debug_log(&self, node: &Node, account: AccountId, id: ConversationId) -> String {
-        let of = memberships(node, account);
-        let of = of.iter().find(|of| of.conversation.conversation == id).expect("x");
-        let log = read_log(node, of);
-        let kinds: String = log
-            .entries
-            .values()
-            .map(|e| match e.kind {
-                EntryKind::Message => 'm',
-                EntryKind::Commit => 'C',
-                EntryKind::Event => 'e',
-                EntryKind::Leave => 'L',
-            })
-            .collect();
-        format!("{kinds} {:?} roster {}", of.conversation.group, of.conversation.roster_version)
-    }
 }

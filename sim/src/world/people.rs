@@ -211,6 +211,18 @@ impl World {
         self.command(device, Command::Change { conversation, change })
     }
 
+    /// Gives a member of a group another role.
+    pub fn set_role(
+        &mut self,
+        device: &str,
+        conversation: ConversationId,
+        whom: &str,
+        role: Role,
+    ) -> Given {
+        let change = Change::SetRole(self.account_of(whom), role);
+        self.command(device, Command::Change { conversation, change })
+    }
+
     /// Leaves a group.
     pub fn leave(&mut self, device: &str, conversation: ConversationId) -> Given {
         self.command(device, Command::Change { conversation, change: Change::Leave })
@@ -278,18 +290,4 @@ fn address() -> ServerAddress {
 
 fn password_of(person: &str) -> Password {
     Password::parse(&format!("the password of {person}")).expect("a password")
-}
-impl World {
-    /// DEBUG
-    pub fn debug_outcomes(&self, d: &str) -> String {
-        format!("{:?}", self.device(d).outcomes)
-    }
-    /// DEBUG
-    pub fn debug_device(&self, d: &str) -> String {
-        self.device(d).picture()
-    }
-    /// DEBUG
-    pub fn debug_log(&self, conversation: ConversationId) -> String {
-        self.oracle.debug_log(&self.node, self.devices[0].account().expect("x"), conversation)
-    }
 }

@@ -25,7 +25,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 const REFRESH_AFTER: Duration = Duration::from_secs(20);
 
 /// The least time from the last Commit of anybody to such a renewal.
-const REFRESHES_APART: Duration = Duration::from_secs(1);
+const REFRESHES_APART: Duration = Duration::from_millis(2_500);
 
 /// Key packages that a device keeps at the server: nobody is added more often in a replay.
 const KEY_PACKAGE_STOCK: usize = 8;

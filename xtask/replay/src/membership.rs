@@ -169,7 +169,7 @@ impl Membership {
 /// Begins a span, unless there is one that has not ended.
 fn enter<Who: std::hash::Hash + Eq>(spans: &mut HashMap<Who, Vec<Range>>, who: Who, from: Seq) {
     let ranges = spans.entry(who).or_default();
-    if !ranges.last().is_some_and(|range| range.to.is_none()) {
+    if ranges.last().is_none_or(|range| range.to.is_some()) {
         ranges.push(Range { from, to: None });
     }
 }

@@ -147,15 +147,12 @@ impl Talk {
             return style.bold(sealing::OPEN).into_owned();
         }
         let sealed = "sealed: the server cannot read this";
-        let name = || visible::one_line(&self.title);
         match (self.conversation.partner, self.trust) {
             (None, _) => style.dim(sealed).into_owned(),
             (Some(_), Trust::Unverified) => {
-                style.dim(&format!("{sealed}; /verify: that nobody else does")).into_owned()
+                style.dim(&format!("{sealed}; not verified")).into_owned()
             }
-            (Some(_), Trust::Verified) => {
-                style.dim(&format!("{sealed}; {} is verified", name())).into_owned()
-            }
+            (Some(_), Trust::Verified) => style.dim(&format!("{sealed}; verified")).into_owned(),
             (Some(partner), Trust::Changed) => {
                 style.bold(&target::changed_words(&self.people, partner)).into_owned()
             }

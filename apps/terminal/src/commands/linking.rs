@@ -101,13 +101,13 @@ fn show(session: &Session, code: &LinkCode, expires_at: Timestamp) -> Result<(),
     if let Some(rows) = output.columns.and_then(|columns| qr::rows(&code.to_scan(), columns)) {
         output.people(rows)?;
     }
-    output.people([
-        format!("the code of this device: {}", output.style.bold(&code.to_string())),
-        format!(
-            "on a device of yours that is linked: `tidings link {code}` (until {}, then another code)",
-            output.clock.time(expires_at)
-        ),
-    ])?;
+    output
+        .people([format!("the code of this device: {}", output.style.bold(&code.to_string()))])?;
+    let until = output.clock.time(expires_at);
+    let words = format!(
+        "on a device of yours that is linked: `tidings link {code}` (until {until}, then another code)"
+    );
+    output.people(output.broken(&words, 0))?;
     Ok(())
 }
 

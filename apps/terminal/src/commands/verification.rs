@@ -22,7 +22,8 @@ pub(super) async fn verify(session: &mut Session, arguments: Verify) -> Result<E
         (false, false) => None,
     };
     let lines = compare(session, account, verified, Spoken::Command).await?;
-    session.output.people(lines)?;
+    let output = &session.output;
+    output.people(lines.iter().flat_map(|line| output.broken(line, 0)))?;
     Ok(Exit::Done)
 }
 
@@ -122,8 +123,8 @@ fn advice(
         }
         (Some(_), false) => format!("{name} is not verified any more"),
         (None, false) => format!(
-            "Compare all of it with {name}, on a call or side by side, not in a chat. If it is the \
-             same: `{confirm}`. If not, somebody reads along: do not go on here"
+            "Compare all of it with {name}, on a call or side by side, not in a chat. The same: \
+             `{confirm}`. Not the same: somebody reads along, do not go on here"
         ),
     }
 }

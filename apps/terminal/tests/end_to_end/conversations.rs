@@ -42,6 +42,8 @@ fn group_is_made_grown_renamed_and_left() {
     assert!(words.contains("not a member"), "{words}");
     anna.ok(&["sync"]);
     anna.ok(&["leave", "Chœur"]);
+    // Whoever speaks next removes the devices of those who have gone, and inherits the group.
+    kofi.ok(&["send", "Chœur", "alone with the group"]);
     assert_eq!(members(&kofi, "Chœur"), pairs(&[("kofi", "owner")]));
 }
 

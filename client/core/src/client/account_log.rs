@@ -91,8 +91,15 @@ impl AccountLog {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Monotonic> {
-        let due = self.changed.iter().filter(|(name, _)| self.is_read && !self.is_on_its_way(name));
-        due.map(|(_, due)| *due).chain(self.held_until).min()
+        // What waits for an answer goes on with that.
+        let waits = self.fetching
+            || self.head.is_none()
+            || self.in_flight.len() >= ACCOUNT_VALUES_IN_FLIGHT_MAX;
+        if self.held_until.is_some() || waits || !self.is_read {
+            return self.held_until;
+        }
+        let due = self.changed.iter().filter(|(name, _)| !self.is_on_its_way(name));
+        due.map(|(_, due)| *due).min()
     }
 
     fn is_on_its_way(&self, name: &Name) -> bool {
@@ -185,7 +192,11 @@ impl Client {
     }
 
     fn put_changed(&mut self, step: &mut Step<'_>) -> Result<(), DatabaseError> {
-        let Some(key) = self.storage_key() else { return Ok(()) };
+        let Some(key) = self.storage_key() else {
+            // Whoever is given one compares everything.
+            self.account_log.changed.clear();
+            return Ok(());
+        };
         while self.account_log.in_flight.len() < ACCOUNT_VALUES_IN_FLIGHT_MAX {
             let Some(dropped) = self.account_log.drops.pop_front() else { break };
             self.put_account_value(step, dropped, None, Bytes::new(), Bytes::new());

@@ -16,7 +16,8 @@ use tidings_model::{
 use tidings_protocol_content::{Body, Content, Reference};
 
 use crate::database::{
-    Database, DatabaseError, EntryRole, EntryRow, MemberRow, OutboxRow, Profile, SearchHit, Write,
+    Database, DatabaseError, EntryRole, EntryRow, GroupPart, MemberRow, OutboxRow, Profile,
+    SearchHit, Write,
 };
 use crate::event::{Notice, Outcome};
 use crate::outbox_act::OutboxAct;
@@ -425,9 +426,15 @@ impl Client {
         since: Seq,
     ) -> Result<(), DatabaseError> {
         let Some(me) = self.state.me() else { return Ok(()) };
-        let Some(of) = self.state.conversations.get(&conversation) else { return Ok(()) };
+        let Some(of) = self.state.conversations.get_mut(&conversation) else { return Ok(()) };
         let seen = of.seen();
         let since = since.min(seen);
+        if of.part() == Some(GroupPart::Removed) && seen > since {
+            // What it has read is all that was for it, and that it is out stays true though the log
+            // has lost it: the cursor remembers that (`Conversation::part_of_member`).
+            (of.stale, of.head) = (false, seen);
+            return self.server_went_back(step);
+        }
         let lost = step.database.span(conversation, since.next(), seen)?;
         let checksum = checksum_at(&step.database.span(conversation, since, since)?, since);
         let read = of.row.read.min(since);

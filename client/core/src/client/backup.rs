@@ -341,6 +341,10 @@ impl Client {
         of_them.sort_unstable_by_key(|of| of.id());
         for of in of_them {
             let Some(log_epoch) = log_backed_up(of) else { continue };
+            if step.touched.contains(&of.id()) {
+                // What this step has read of it is not in the database yet.
+                continue;
+            }
             let before = self.state.backup.mark(step.database, of.id(), log_epoch)?;
             let mut mark = before.clone();
             // One stretch of each: whoever reads them takes each by what its database holds then.
@@ -364,8 +368,10 @@ impl Client {
             }
         }
         if chunk.stretches.is_empty() {
-            // Nothing of it says anything to people.
-            self.chunk_kept(step, marks);
+            if !marks.is_empty() {
+                // Nothing of it says anything to people.
+                self.chunk_kept(step, marks);
+            }
             return Ok(());
         }
         let Ok(sealed) = key.seal(account, &chunk.encode_to_vec(), step.entropy.bytes()) else {

@@ -5,7 +5,6 @@ use tidings_protocol_app::{FieldError, wire};
 
 use super::Client;
 use super::apply::Batch;
-use super::state::Conversation;
 use super::step::{Fault, Step};
 use crate::database::Write;
 
@@ -30,6 +29,7 @@ impl Client {
         let mut cursor = of.row.cursor.unwrap_or(Cursor { epoch, seq: Seq::ZERO, checksum: None });
         cursor.epoch = epoch;
         let mut batch = Batch::default();
+        let part = self.part(conversation);
         let mut items = items.into_iter().peekable();
         while let Some(item) = items.next() {
             match item {
@@ -55,7 +55,7 @@ impl Client {
                     self.missed_trimmed(step, conversation, hidden)?;
                 }
             }
-            if !self.state.conversations.get(&conversation).is_some_and(Conversation::reads) {
+            if !self.goes_on(conversation, part) {
                 break;
             }
         }

@@ -271,7 +271,9 @@ impl Client {
             self.history.put_off(step.now.monotonic);
             return Ok(());
         }
-        if !self.state.history.given.is_empty() {
+        let held = self.history.held_until.filter(|until| step.now.monotonic < *until);
+        self.history.held_until = held;
+        if !self.state.history.given.is_empty() && held.is_none() {
             self.answer_requests(step)?;
         }
         if self.state.history.source.is_some() {
@@ -285,18 +287,14 @@ impl Client {
         self.state
             .history
             .stop_giving(step, |given| given.is_over(now) || !siblings.contains(&given.device));
-        let held = self.history.held_until.filter(|until| step.now.monotonic < *until);
-        self.history.held_until = held;
-        if held.is_some() {
-            return Ok(());
-        }
         let given = self.state.history.given.iter();
         let owed = given.filter(|given| !self.history.answering.contains(&given.device));
         let owed: Vec<_> = owed.filter_map(|given| Some((given.device, given.owed?))).collect();
         for (device, (conversation, before)) in owed {
             let of = self.state.conversations.get(&conversation);
-            if of.is_some_and(|of| of.reads() && !of.is_read_up()) {
-                // What this device has yet to read is history for the other one too.
+            let is_behind = of.is_some_and(|of| of.reads() && !of.is_read_up());
+            if is_behind || step.touched.contains(&conversation) {
+                // What this device has yet to read, or to commit, is history for the other one too.
                 continue;
             }
             let stretch = match of.filter(|of| of.is_sealed()) {
@@ -390,13 +388,19 @@ impl Client {
                     self.history.asking = Some(Asking { conversation, before, wait, until });
                     self.send_history_request(step, conversation, before);
                 }
-                // Where this device has yet to come in, there will be more.
-                None if self.state.conversations.values().any(Conversation::is_out) => {}
+                // What this device has yet to come into, or to read, will have a history too.
+                None if self.has_history_to_come(step) => {}
                 None => return self.end_history(step, true),
             },
         }
         self.tell_history(step);
         Ok(())
+    }
+
+    fn has_history_to_come(&self, step: &Step<'_>) -> bool {
+        let is_whole = |of: &Conversation| self.state.history.is_whole(of.id());
+        let mut sealed = self.state.conversations.values().filter(|of| of.is_sealed());
+        sealed.any(|of| of.is_out() || (!is_settled(step, of) && !is_whole(of)))
     }
 
     fn send_history_request(
@@ -428,7 +432,7 @@ impl Client {
             .state
             .conversations
             .values()
-            .filter(|of| of.is_sealed() && !of.is_out() && !history.is_whole(of.id()))
+            .filter(|of| of.is_sealed() && is_settled(step, of) && !history.is_whole(of.id()))
             .map(|of| (history.asked.contains_key(&of.id()), Reverse(of.row.activity), of.id()))
             .collect();
         due.sort_unstable();
@@ -548,7 +552,8 @@ impl Client {
             None => below.is_none(),
             Some(_) => next_hole(step.database, of, below)? == Some(stretch.to.next()),
         };
-        if !goes_on {
+        // What this step has changed of it is not in the database yet.
+        if !goes_on || step.touched.contains(&conversation) {
             return Ok(false);
         }
         let place = if stretch.is_complete() { Seq::ZERO } else { stretch.from };
@@ -586,6 +591,13 @@ impl Client {
             self.history_ended(step, device, false);
         }
     }
+}
+
+/// Whether a conversation's log is read as far as this device reads it, and that is in the database: what is
+/// hidden of it then is what its history is for.
+fn is_settled(step: &Step<'_>, of: &Conversation) -> bool {
+    let is_read = !of.reads() || of.is_read_up();
+    !of.is_out() && is_read && !step.touched.contains(&of.id())
 }
 
 /// Names a request: asked again within some hours it is the same one, which stands in an inbox once.

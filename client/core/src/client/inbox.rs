@@ -36,6 +36,11 @@ impl Inbox {
     pub(super) fn poll_timeout(&self) -> Option<Monotonic> {
         self.held_until
     }
+
+    /// Whether there is nothing behind a place.
+    pub(super) fn is_read(&self, up_to: u64) -> bool {
+        self.head.is_some_and(|head| head <= up_to)
+    }
 }
 
 impl Client {

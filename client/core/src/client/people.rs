@@ -33,6 +33,7 @@ impl Client {
         if let Some(partner) = &read.partner {
             self.state.learn_profile(step, partner.clone());
         }
+        self.settle_kind(step, read.conversation, read.group.is_some());
         let of = self.state.conversations.entry(read.conversation).or_insert_with(|| {
             let time = Timestamp::from_millis(state.head_time);
             let mut row = new_row(read.conversation, read.kind, time);

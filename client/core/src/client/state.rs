@@ -156,14 +156,15 @@ impl Conversation {
         matches!(self.part(), Some(GroupPart::Outside | GroupPart::Lost)) && self.row.role.is_some()
     }
 
-    /// Whether this device reads on: it is in the group, or at the Commit that brings it in, or has lost
-    /// its keys and looks for its own messages.
+    /// Whether this device reads on: not while it waits to come in, since its part of the log begins
+    /// there.
     pub(super) fn reads(&self) -> bool {
         match self.part() {
             None => true,
             Some(GroupPart::Inside) => !self.progress.is_stopped(),
-            Some(GroupPart::Lost) => self.row.role.is_some(),
-            Some(GroupPart::Outside | GroupPart::Removed) => self.progress.is_merging(),
+            // It looks for its own messages, and sees where its part of the log ends.
+            Some(GroupPart::Lost | GroupPart::Removed) => true,
+            Some(GroupPart::Outside) => self.progress.is_merging(),
         }
     }
 

@@ -308,7 +308,8 @@ impl Client {
             return Ok(false);
         };
         let mut hidden = Vec::new();
-        if !of.reads() && of.part() != Some(GroupPart::Inside) {
+        let is_outside = matches!(of.part(), Some(GroupPart::Outside | GroupPart::Removed));
+        if is_outside && !of.progress.is_merging() {
             let added = reach(step, of, log_epoch, stretch.to);
             hidden.extend(added.and_then(|span| cut(span, stretch.from, stretch.to)));
         }

@@ -19,7 +19,7 @@ use tidings_protocol_app::{
     wire,
 };
 
-use crate::database::{DatabaseError, Standing};
+use crate::database::{DatabaseError, GroupPart, Standing};
 use crate::event::{Notice, OfflineReason};
 use crate::limits::{FETCHES_IN_FLIGHT_MAX, TAIL_CHECK_PAUSE};
 
@@ -330,7 +330,7 @@ impl Client {
             .count();
         let mut due: Vec<(Timestamp, ConversationId)> = conversations()
             .filter(|conversation| !conversation.fetching && !conversation.describing)
-            .filter(|conversation| conversation.must_fetch(now) || conversation.must_describe())
+            .filter(|of| (of.must_fetch(now) && !self.is_invited(of)) || of.must_describe())
             .map(|conversation| (conversation.row.activity, conversation.id()))
             .collect();
         due.sort_unstable_by_key(|due| Reverse(*due));
@@ -456,6 +456,10 @@ impl Client {
         };
         if of.epoch().is_some_and(|known| known != epoch) {
             of.stale = true;
+            return Ok(());
+        }
+        if of.part() == Some(GroupPart::Removed) {
+            // Where the account's part of the log ends is told by the conversation's state.
             return Ok(());
         }
         of.head = of.head.max(seq);

@@ -12,7 +12,8 @@ use tidings_protocol_mls::Roles;
 use crate::client::Client;
 use crate::client::outbox::Next;
 use crate::client::step::Step;
-use crate::database::{DatabaseError, GroupPart, OutboxRow, SendFailure};
+use crate::database::{DatabaseError, GroupPart, OutboxRow, Sealing, SendFailure};
+use crate::event::{Failure, Outcome};
 use crate::limits::WELCOME_WITHIN;
 use crate::outbox_act::{Change, OutboxAct, create_body};
 
@@ -87,22 +88,70 @@ impl Client {
         }
         let creates = |row: &&OutboxRow| matches!(row.act, OutboxAct::Create { .. });
         let own = self.state.outbox.of(conversation).find(creates);
-        let Some(own) = own.filter(|row| row.message_id != message_id).map(|row| row.position)
-        else {
+        let Some(own) = own.filter(|row| row.message_id != message_id).cloned() else {
             return;
         };
-        self.drop_row(step, own);
+        self.was_made(step, &own);
+        self.drop_filling(step, conversation);
+        self.forget_group(step, conversation);
+        self.set_part(step, conversation, GroupPart::Outside);
+        if let Some(of) = self.state.conversations.get_mut(&conversation) {
+            of.progress.adding = None;
+            of.progress.join_at = Some(step.now.monotonic.plus(WELCOME_WITHIN));
+        }
+    }
+
+    /// The conversation that a row asks for is there, made by somebody else.
+    fn was_made(&mut self, step: &mut Step<'_>, row: &OutboxRow) {
+        let (conversation, message_id) = (row.conversation, row.message_id);
+        if let Some(command) = self.state.outbox.commands.remove(&message_id) {
+            step.outcome(command, Outcome::Accepted { conversation, message_id, seq: None });
+        }
+        self.drop_row(step, row.position);
+    }
+
+    /// Drops what would bring the others into a group that is none of this device's.
+    fn drop_filling(&mut self, step: &mut Step<'_>, conversation: ConversationId) {
         let adds = |row: &&OutboxRow| matches!(row.act, OutboxAct::Change(Change::Add(_)));
         let adding: Vec<i64> =
             self.state.outbox.of(conversation).filter(adds).map(|row| row.position).collect();
         for position in adding {
             self.drop_row(step, position);
         }
+    }
+
+    /// The server has a conversation of which nothing was read here. If the other side made it, and made
+    /// it open, nothing that was to be sealed goes out by itself: the person is told, and says it again.
+    pub(in crate::client) fn settle_kind(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        is_sealed: bool,
+    ) {
+        let Some(of) = self.state.conversations.get_mut(&conversation) else { return };
+        if of.row.cursor.is_some() || of.is_sealed() == is_sealed {
+            return;
+        }
+        of.row.sealing = match is_sealed {
+            true => Sealing::Sealed { part: GroupPart::Outside },
+            false => Sealing::Open,
+        };
+        of.write(step);
+        step.composers.insert(conversation);
+        let creates = |row: &&OutboxRow| matches!(row.act, OutboxAct::Create { .. });
+        let own = self.state.outbox.of(conversation).find(creates).cloned();
+        if let Some(own) = own {
+            self.was_made(step, &own);
+        }
+        if is_sealed {
+            return;
+        }
+        self.drop_filling(step, conversation);
         self.forget_group(step, conversation);
-        self.set_part(step, conversation, GroupPart::Outside);
-        if let Some(of) = self.state.conversations.get_mut(&conversation) {
-            of.progress.adding = None;
-            of.progress.join_at = Some(step.now.monotonic.plus(WELCOME_WITHIN));
+        let waiting: Vec<OutboxRow> = self.state.outbox.of(conversation).cloned().collect();
+        for row in waiting.into_iter().filter(|row| row.failure.is_none()) {
+            let message = Failure::MadeOpen.to_string();
+            self.fail_row(step, row, SendFailure { code: 0, message });
         }
     }
 }

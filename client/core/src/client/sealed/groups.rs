@@ -104,6 +104,10 @@ impl Groups {
         }
     }
 
+    pub(super) fn holds_invitation(&self, conversation: ConversationId) -> bool {
+        self.invitations.contains_key(&conversation)
+    }
+
     /// The conversations with an invitation that waits.
     pub(super) fn invited(&self) -> Vec<ConversationId> {
         self.invitations.keys().copied().collect()

@@ -63,6 +63,14 @@ impl Client {
         }
     }
 
+    /// Whether a device that is out of a group may be invited to a part of the log that it has not read:
+    /// that part is not to be passed without keys.
+    pub(in crate::client) fn is_invited(&self, of: &Conversation) -> bool {
+        let read = self.state.identity.row.as_ref().map_or(0, |row| row.inbox);
+        of.part() == Some(GroupPart::Removed)
+            && (!self.inbox.is_read(read) || self.groups.holds_invitation(of.id()))
+    }
+
     /// Follows the invitations that waited, and lets this device come in where no Welcome came.
     pub(in crate::client) fn pump_joins(
         &mut self,
@@ -255,6 +263,13 @@ impl Client {
             return Ok(());
         };
         let conversation = invitation.conversation;
+        let of = self.state.conversations.get(&conversation);
+        if of.is_some_and(|of| {
+            of.epoch() == Some(invitation.log_epoch) && of.seen() >= invitation.seq
+        }) {
+            // What it leads to has been passed.
+            return Ok(());
+        }
         let GroupEpoch { generation, .. } = invitation.place;
         let group = GroupId { conversation, generation };
         let (welcome, tree) = (invitation.welcome.clone(), invitation.tree.clone());
@@ -284,6 +299,8 @@ impl Client {
         };
         done.changes.pending = Slot::Delete;
         done.changes.rejoin = Slot::Delete;
+        // The Welcome is gone from the inbox: it cannot be followed a second time.
+        step.must_sync();
         let kind = done.group.roles().map(|roles| roles.kind);
         self.keep_group(step, done);
         if by_last_resort {

@@ -108,6 +108,9 @@ impl Client {
         if self.commit_comes_first(step, conversation)? {
             return Ok(Next::Wait);
         }
+        if self.waits_for_partner(step, conversation)? {
+            return Ok(Next::Wait);
+        }
         let Some(place) = self.place(step, conversation)? else { return Ok(Next::Wait) };
         self.seal_window(step, conversation, place)?;
         let next = self.state.outbox.next_beside(conversation, place, window);
@@ -118,6 +121,19 @@ impl Client {
         let (id, time) = (row.message_id, row.time.as_millis());
         let request = send_body(conversation, id, sealed.payload.clone(), time);
         Ok(Next::Send(Box::new((row.position, request))))
+    }
+
+    /// Whether the other one of a direct conversation has no device in the group yet: what is said now
+    /// would be read by nobody, since whoever comes in reads on from there.
+    fn waits_for_partner(
+        &mut self,
+        step: &Step<'_>,
+        conversation: ConversationId,
+    ) -> Result<bool, DatabaseError> {
+        let of = self.state.conversations.get(&conversation);
+        let Some(partner) = of.and_then(|of| of.row.partner) else { return Ok(false) };
+        let Some(group) = self.group(step, conversation)? else { return Ok(false) };
+        Ok(group.leaves().iter().all(|leaf| leaf.device.account != partner))
     }
 
     /// Makes the Commit without which nothing can or should be sealed.

@@ -20,7 +20,6 @@ use tidings_protocol_mls::DeviceIdentity;
 
 use crate::client::Client;
 use crate::client::apply::Batch;
-use crate::client::state::Conversation;
 use crate::client::step::Step;
 use crate::database::{DatabaseError, EntryRow, GroupPart, HandshakeRow, Write};
 use crate::event::Notice;
@@ -90,10 +89,9 @@ impl Client {
     ) -> Result<Option<(Seq, Checksum)>, DatabaseError> {
         let mut last = None;
         let mut rest = VecDeque::from(run);
-        while !rest.is_empty() {
-            if !self.state.conversations.get(&conversation).is_some_and(Conversation::reads) {
-                break;
-            }
+        let part = self.part(conversation);
+        // Who was taken out may be brought in again before the next entry.
+        while !rest.is_empty() && self.goes_on(conversation, part) {
             if let Some(restart) = rest.front().and_then(|first| restart_in(conversation, first))
                 && let Some(entry) = rest.pop_front()
             {
@@ -114,6 +112,17 @@ impl Client {
         Ok(last)
     }
 
+    /// Whether reading goes on in the step in which it began with this device in this part of the group.
+    pub(in crate::client) fn goes_on(
+        &self,
+        conversation: ConversationId,
+        began_as: Option<GroupPart>,
+    ) -> bool {
+        let of = self.state.conversations.get(&conversation);
+        let was_inside = began_as == Some(GroupPart::Inside);
+        of.is_some_and(|of| of.reads() && (!was_inside || of.part() == began_as))
+    }
+
     fn take_in_part(
         &mut self,
         step: &mut Step<'_>,
@@ -122,6 +131,7 @@ impl Client {
         entries: Vec<Entry>,
     ) -> Result<(usize, Option<(Seq, Checksum)>), DatabaseError> {
         self.lose_if_gone(step, conversation)?;
+        let part = self.part(conversation);
         let mut known = Vec::with_capacity(entries.len());
         for entry in &entries {
             known.push(self.known(step, batch, conversation, entry)?);
@@ -161,6 +171,9 @@ impl Client {
             }
             last = Some(place);
             read += 1;
+            if !self.goes_on(conversation, part) {
+                break;
+            }
         }
         unread.write(step, conversation);
         if let Some(stop) = stopped {
