@@ -16,7 +16,7 @@ use tidings_client_core::{ChangeSet, Database as _, Notice};
 use tidings_model::{AccountId, ConversationId, EntryKind, GroupEpoch, MessageId, Seq};
 use tidings_protocol_app::decode_client_frame;
 use tidings_protocol_app::wire::client_frame::Body;
-use tidings_protocol_content::Content;
+use tidings_protocol_content::{Body as ContentBody, Content, wire};
 use tidings_protocol_mls::header::MessageHeader;
 
 use crate::database::MemoryDatabase;
@@ -286,9 +286,9 @@ impl Oracle {
         {
             return Err(Violation::new(format!("{at} changed on {name}")));
         }
-        // Edits, reactions and deletions are nothing that was said.
-        let is_annotation = matches!(row.role, EntryRole::Annotation { .. });
-        if entry.kind != EntryKind::Message || entry.erased || is_annotation {
+        // Edits, reactions, deletions and new names of a group are nothing that was said.
+        let is_other = matches!(row.role, EntryRole::Annotation { .. } | EntryRole::Event);
+        if entry.kind != EntryKind::Message || entry.erased || is_other {
             return Ok(());
         }
         if row.role == EntryRole::Unreadable {
@@ -300,6 +300,10 @@ impl Oracle {
             return Err(Violation::new(format!("{at} is on {name} already")));
         }
         let content = Content::decode(entry.payload.clone(), entry.message_id).ok();
+        // What an app tells a conversation by itself, nobody said.
+        if content.as_ref().is_some_and(is_system) {
+            return Ok(());
+        }
         let text = content.as_ref().map(Content::display_text);
         let is_said = self.said.get(&entry.message_id).is_some_and(|said| {
             said.conversation == conversation
@@ -314,6 +318,11 @@ impl Oracle {
         }
         Ok(())
     }
+}
+
+fn is_system(content: &Content) -> bool {
+    let system = |body: &wire::content::Body| matches!(body, wire::content::Body::System(_));
+    matches!(&content.body, ContentBody::Other { body: Some(body), .. } if system(body))
 }
 
 fn epochs_of(message: MessageId) -> std::ops::RangeInclusive<(MessageId, GroupEpoch)> {

@@ -420,6 +420,8 @@ pub enum EntryRole {
     },
     /// A message that could not be read.
     Unreadable,
+    /// It tells devices something, such as what a group is called, and people nothing.
+    Silent,
 }
 
 impl EntryRow {
@@ -428,9 +430,14 @@ impl EntryRow {
         Reference { account: self.entry.account, message_id: self.entry.message_id }
     }
 
+    /// Whether the payload is the content of a message, and no line about a group.
+    pub(crate) fn is_message(&self) -> bool {
+        !matches!(self.role, EntryRole::Event | EntryRole::Silent)
+    }
+
     /// Whether the entry has a row of its own in a timeline.
     pub fn is_drawn(&self) -> bool {
-        !matches!(self.role, EntryRole::Annotation { .. })
+        !matches!(self.role, EntryRole::Annotation { .. } | EntryRole::Silent)
     }
 
     /// Whether the entry counts as unread for an account that did not send it.

@@ -23,6 +23,8 @@ const TOPIC_CHANGED: u8 = 9;
 const PICTURE_CHANGED: u8 = 10;
 const RESTARTED: u8 = 11;
 const IDENTITY_CHANGED: u8 = 12;
+/// The content of the message that said it, up to the end.
+const SAID: u8 = 13;
 
 /// Something that happened to a group. People are accounts, or as a view names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,14 +125,34 @@ pub(crate) fn encode(acts: &[GroupAct]) -> Bytes {
     bytes.into()
 }
 
-/// Reads what [`encode`] wrote; `None` for anything else.
+/// The payload of a row about a group that a message has told of, with the content of that message.
+pub(crate) fn encode_said(acts: &[GroupAct], content: &[u8]) -> Bytes {
+    let mut bytes = encode(acts).to_vec();
+    bytes.push(SAID);
+    bytes.extend(content);
+    bytes.into()
+}
+
+/// Reads the acts that [`encode`] or [`encode_said`] wrote; `None` for anything else.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<GroupAct>> {
+    read(bytes).map(|(acts, _)| acts)
+}
+
+/// The content of the message that told of a row's acts.
+pub(crate) fn said(bytes: &[u8]) -> Option<Bytes> {
+    read(bytes)?.1.map(Bytes::copy_from_slice)
+}
+
+fn read(bytes: &[u8]) -> Option<(Vec<GroupAct>, Option<&[u8]>)> {
     let mut reader = Reader(bytes.strip_prefix(&[VERSION])?);
     let mut acts = Vec::new();
-    while !reader.0.is_empty() {
+    while let Some(tag) = reader.0.first() {
+        if *tag == SAID {
+            return Some((acts, Some(&reader.0[1..])));
+        }
         acts.push(GroupAct::read(&mut reader)?);
     }
-    Some(acts)
+    Some((acts, None))
 }
 
 fn write_account(bytes: &mut Vec<u8>, tag: u8, account: &AccountId) {
@@ -217,6 +239,15 @@ mod tests {
         let acts = every_act();
         assert_eq!(decode(&encode(&acts)), Some(acts));
         assert_eq!(decode(&encode(&[])), Some(Vec::new()));
+    }
+
+    #[test]
+    fn content_that_told_of_the_acts_comes_back_beside_them() {
+        let acts = vec![GroupAct::Renamed("Chœur".into())];
+        let bytes = encode_said(&acts, b"content");
+        assert_eq!(decode(&bytes), Some(acts.clone()));
+        assert_eq!(said(&bytes).as_deref(), Some(&b"content"[..]));
+        assert_eq!(said(&encode(&acts)), None);
     }
 
     #[test]

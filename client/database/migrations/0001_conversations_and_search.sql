@@ -95,7 +95,7 @@ CREATE TABLE entry (
     message_id        BLOB NOT NULL,
     time              INTEGER NOT NULL,
     kind              INTEGER NOT NULL,
-    -- 1 message, 2 event, 3 annotation, 4 unreadable.
+    -- 1 message, 2 event, 3 annotation, 4 unreadable, 5 silent.
     role              INTEGER NOT NULL,
     -- What an annotation changes, and whether its sender may.
     target_account    BLOB,

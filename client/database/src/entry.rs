@@ -20,6 +20,7 @@ const MESSAGE: u8 = 1;
 const EVENT: u8 = 2;
 pub(crate) const ANNOTATION: u8 = 3;
 const UNREADABLE: u8 = 4;
+const SILENT: u8 = 5;
 
 /// The statement that reads whole entries, with what follows FROM.
 macro_rules! select_entries {
@@ -42,6 +43,7 @@ pub(crate) fn put(connection: &Connection, row: &EntryRow) -> Result<()> {
         EntryRole::Event => (EVENT, None, None),
         EntryRole::Annotation { target, allowed } => (ANNOTATION, Some(target), Some(allowed)),
         EntryRole::Unreadable => (UNREADABLE, None, None),
+        EntryRole::Silent => (SILENT, None, None),
     };
     let place = params![row.conversation.as_bytes(), stored_seq(entry.seq), detachment(row)];
     statement::change(
@@ -286,11 +288,11 @@ pub(crate) fn page_start(
     // Both halves come backwards out of their tables, so no more is read than is asked for.
     let start = statement::first(
         connection,
-        "SELECT seq FROM entry WHERE conversation = ?1 AND seq <= ?2 AND role <> ?3
+        "SELECT seq FROM entry WHERE conversation = ?1 AND seq <= ?2 AND role NOT IN (?3, ?5)
          UNION ALL
          SELECT from_seq FROM hidden WHERE conversation = ?1 AND from_seq <= ?2
          ORDER BY 1 DESC LIMIT 1 OFFSET ?4",
-        params![conversation.as_bytes(), stored_seq(to), ANNOTATION, stored_count(before)],
+        params![conversation.as_bytes(), stored_seq(to), ANNOTATION, stored_count(before), SILENT],
         |columns| columns.take(),
     )?;
     Ok(start.unwrap_or(Seq::FIRST))
@@ -345,6 +347,7 @@ fn role(columns: &mut Columns<'_>) -> Result<EntryRole> {
         (EVENT, None, None) => Ok(EntryRole::Event),
         (ANNOTATION, Some(target), Some(allowed)) => Ok(EntryRole::Annotation { target, allowed }),
         (UNREADABLE, None, None) => Ok(EntryRole::Unreadable),
+        (SILENT, None, None) => Ok(EntryRole::Silent),
         _ => Err(columns.malformed()),
     }
 }

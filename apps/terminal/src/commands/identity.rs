@@ -49,7 +49,7 @@ pub(super) async fn recovery(session: &mut Session, confirm: bool) -> Result<Exi
 /// Lets the person write the key down, takes it off the screen and asks for it.
 async fn rehearse(session: &mut Session) -> Result<Exit, Failure> {
     session.output.note(
-        "Write it down on paper and keep it where you keep a passport: it brings your account back when\n\
+        "Write it down on paper and keep it where you keep a passport: it brings your account back when \
          all your devices are gone, and whoever has it can do the same.",
     );
     let pause = question::line("Enter: it is taken off the screen, and you type it in once. ");

@@ -20,6 +20,7 @@ use crate::database::{
     SearchHit, Write,
 };
 use crate::event::{Notice, Outcome};
+use crate::group_event;
 use crate::outbox_act::OutboxAct;
 use crate::view::{annotation_target, current_text};
 
@@ -245,7 +246,8 @@ impl Client {
         if let Some(profile) = content.as_ref().and_then(group_profile)
             && self.part(conversation).is_some()
         {
-            return self.apply_profile(step, conversation, entry, profile);
+            let content = opened.unwrap_or_default();
+            return self.apply_profile(step, conversation, entry, profile, content);
         }
         let row = self.read_message(step, conversation, entry, opened, content)?;
         if let Some(of) = self.state.conversations.get_mut(&conversation) {
@@ -281,7 +283,7 @@ impl Client {
                     None => Ok(()),
                 }
             }
-            EntryRole::Event | EntryRole::Unreadable => Ok(()),
+            EntryRole::Event | EntryRole::Unreadable | EntryRole::Silent => Ok(()),
         }
     }
 
@@ -383,7 +385,7 @@ impl Client {
                 step.write(Write::Unindex { conversation, message: row.reference() });
                 Ok(())
             }
-            EntryRole::Event => Ok(()),
+            EntryRole::Event | EntryRole::Silent => Ok(()),
         }
     }
 
@@ -445,7 +447,6 @@ impl Client {
             .filter(|row| !row.detached && row.entry.account != me && row.counts_as_unread());
         let unread = unread.saturating_sub(lost_unread.count() as u64);
         let offered_again = self.offer_again(step, conversation, me, &lost.entries);
-        let renamed = lost.entries.iter().any(|row| is_own_profile(row, me));
         step.write(Write::Rewind { conversation, after: since, own: me });
         let Some(of) = self.state.conversations.get_mut(&conversation) else { return Ok(()) };
         of.row.cursor = Some(Cursor { epoch, seq: since, checksum });
@@ -471,7 +472,7 @@ impl Client {
             of.write(step);
         }
         if seen > since {
-            self.begin_healing(conversation, renamed);
+            self.begin_healing(conversation);
             step.notice(Notice::LogWentBack { conversation, offered_again });
         }
         self.server_went_back(step)
@@ -492,19 +493,15 @@ impl Client {
                 && !row.detached
         };
         let is_open = self.part(conversation).is_none();
-        let has_words = |row: &&EntryRow| match row.role {
-            EntryRole::Event => false,
-            EntryRole::Unreadable => is_open,
-            EntryRole::Message | EntryRole::Annotation { .. } => true,
-        };
         let mut count = 0;
-        for row in lost.iter().filter(own).filter(has_words).rev() {
+        for row in lost.iter().filter(own).rev() {
+            let Some(content) = content_of(row, is_open) else { continue };
             let row = OutboxRow {
                 position: self.state.outbox.front_position(),
                 conversation,
                 message_id: row.entry.message_id,
                 time: row.entry.time,
-                act: OutboxAct::Send { content: row.entry.payload.clone() },
+                act: OutboxAct::Send { content },
                 failure: None,
                 sealed: None,
             };
@@ -516,10 +513,13 @@ impl Client {
     }
 }
 
-/// Whether an entry is one by which this account has said what a group is called.
-fn is_own_profile(row: &EntryRow, me: AccountId) -> bool {
-    let is_line = row.entry.kind == EntryKind::Message && row.role == EntryRole::Event;
-    is_line && row.entry.account == me && !row.detached
+/// The content of a message as it was said; `None` where it is not known.
+fn content_of(row: &EntryRow, is_open: bool) -> Option<Bytes> {
+    match row.role {
+        EntryRole::Event => group_event::said(&row.entry.payload),
+        EntryRole::Unreadable if !is_open => None,
+        _ => Some(row.entry.payload.clone()),
+    }
 }
 
 /// Puts the current text of a message into the search index, or takes the message out of it.

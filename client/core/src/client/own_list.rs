@@ -118,6 +118,11 @@ impl Client {
         self.own_list.server = is_known.then(|| self.own_place());
     }
 
+    /// Whether the server has said that its list goes further than the known one.
+    pub(super) fn own_list_is_behind(&self) -> bool {
+        self.own_list.server.is_some_and(|server| self.own_place() < server)
+    }
+
     /// Lets a command wait for a change of the list.
     pub(super) fn waits_for(&self, step: &Step<'_>, command: CommandId) -> Waiting {
         Waiting { command, deadline: step.now.monotonic.plus(COMMAND_TIMEOUT) }

@@ -13,12 +13,12 @@ use crate::database::{
     Profile, Sealing, Standing, Write,
 };
 
+use crate::outbox_act::OutboxAct;
+
 use super::account_values::read_settings;
 use super::backup::Backup;
 use super::history::History;
 use super::identity::Identity;
-use crate::outbox_act::OutboxAct;
-
 use super::sealed::Progress;
 use super::step::Step;
 
@@ -479,6 +479,63 @@ mod tests {
             failure: None,
             sealed: None,
         }
+    }
+
+    fn message(position: i64, epoch: u64) -> OutboxRow {
+        let made_in = GroupEpoch { generation: 1, epoch };
+        let content = bytes::Bytes::new();
+        let sealed = Some(crate::database::SealedRow { made_in, payload: content.clone() });
+        let message_id = MessageId::from_bytes([position as u8; 16]);
+        OutboxRow { message_id, act: OutboxAct::Send { content }, sealed, ..row(position) }
+    }
+
+    fn next_beside(outbox: &Outbox, epoch: u64, window: usize) -> Option<i64> {
+        let place = GroupEpoch { generation: 1, epoch };
+        let conversation = ConversationId::from_bytes([3; 16]);
+        outbox.next_beside(conversation, place, window).map(|row| row.position)
+    }
+
+    #[test]
+    fn sealed_messages_leave_side_by_side_up_to_the_window() {
+        let mut outbox = Outbox::default();
+        (0..4).for_each(|position| outbox.put(message(position, 5)));
+        assert_eq!(next_beside(&outbox, 5, 1), Some(0));
+        outbox.in_flight.insert(0);
+        assert_eq!(next_beside(&outbox, 5, 1), None);
+        assert_eq!(next_beside(&outbox, 5, 2), Some(1));
+        outbox.in_flight.insert(1);
+        assert_eq!(next_beside(&outbox, 5, 2), None);
+    }
+
+    #[test]
+    fn nothing_leaves_beside_a_message_whose_epoch_is_over() {
+        let mut outbox = Outbox::default();
+        (0..2).for_each(|position| outbox.put(message(position, 5)));
+        outbox.in_flight.insert(0);
+        assert_eq!(next_beside(&outbox, 6, 8), None);
+    }
+
+    #[test]
+    fn refused_message_is_not_overtaken_by_newer_ones() {
+        let mut outbox = Outbox::default();
+        (0..3).for_each(|position| outbox.put(message(position, 5)));
+        // The first was refused for a passing reason; the answer to the second is still on its way.
+        outbox.in_flight.insert(1);
+        assert_eq!(next_beside(&outbox, 5, 8), None);
+        outbox.in_flight.remove(&1);
+        assert_eq!(next_beside(&outbox, 5, 8), Some(0));
+    }
+
+    #[test]
+    fn act_that_is_no_message_leaves_alone() {
+        let mut outbox = Outbox::default();
+        outbox.put(message(0, 5));
+        outbox.put(row(1));
+        outbox.in_flight.insert(0);
+        assert_eq!(next_beside(&outbox, 5, 8), None);
+        outbox.in_flight.clear();
+        outbox.remove(0);
+        assert_eq!(next_beside(&outbox, 5, 8), Some(1));
     }
 
     #[test]

@@ -132,6 +132,10 @@ impl Stretch {
     /// Adds a row, or gives its place if there is no room left. One that no stretch has room for counts as
     /// hidden.
     fn pack(&mut self, mut row: EntryRow, room: &mut usize) -> Result<(), Seq> {
+        if row.role == EntryRole::Silent {
+            // The other device is told the like by itself.
+            return Ok(());
+        }
         if row.role == EntryRole::Unreadable {
             // What could not be opened is of no use to others.
             row.entry.payload = Bytes::new();
@@ -239,6 +243,8 @@ fn item_of(row: &EntryRow) -> Item {
         EntryRole::Annotation { allowed: true, .. } => Role::Annotation,
         EntryRole::Annotation { allowed: false, .. } => Role::AnnotationNotAllowed,
         EntryRole::Unreadable => Role::Unreadable,
+        // Not packed.
+        EntryRole::Silent => Role::Unspecified,
     };
     Item {
         seq: entry.seq.get(),

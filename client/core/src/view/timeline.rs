@@ -152,7 +152,7 @@ pub(crate) fn draw(
         }
     }
     let mut rows = in_order(span, |row| match row.role {
-        EntryRole::Annotation { .. } => None,
+        EntryRole::Annotation { .. } | EntryRole::Silent => None,
         EntryRole::Event => Some(TimelineRow::Event(event_line(views, row))),
         EntryRole::Message | EntryRole::Unreadable => {
             let annotations = by_target.get(&row.reference()).map_or(&[][..], Vec::as_slice);

@@ -69,6 +69,7 @@ fn entry_comes_back_in_every_form() {
         EntryRow { role: EntryRole::Annotation { target, allowed: true }, ..base.clone() },
         EntryRow { role: EntryRole::Annotation { target, allowed: false }, ..base.clone() },
         EntryRow { role: EntryRole::Unreadable, ..base.clone() },
+        EntryRow { role: EntryRole::Silent, ..base.clone() },
         EntryRow { detached: true, ..base.clone() },
         expiring,
         erased,

@@ -1,6 +1,7 @@
 //! What a Commit or a leave does to this device: members, this device's part, and the line in the
 //! timeline that says it.
 
+use bytes::Bytes;
 use tidings_client_mls::Unreadable;
 use tidings_model::{AccountId, ConversationId, ConversationKind, Entry, Role};
 use tidings_protocol_content::wire::GroupProfile;
@@ -248,10 +249,39 @@ impl Client {
         conversation: ConversationId,
         entry: Entry,
         profile: &GroupProfile,
+        content: Bytes,
     ) -> Result<(), DatabaseError> {
         let acts = self.take_profile(step, conversation, entry.account, profile)?;
-        self.draw_acts(step, conversation, entry, &acts.unwrap_or_default());
+        let acts = acts.unwrap_or_default();
+        let mut entry = entry;
+        let role = if acts.is_empty() { EntryRole::Silent } else { EntryRole::Event };
+        entry.payload = match role {
+            EntryRole::Silent => content,
+            _ => group_event::encode_said(&acts, &content),
+        };
+        if !acts.is_empty()
+            && let Some(of) = self.state.conversations.get_mut(&conversation)
+        {
+            of.row.activity = of.row.activity.max(entry.time);
+        }
+        let row = EntryRow { conversation, entry, role, detached: false };
+        step.write(Write::PutEntry(Box::new(row)));
         Ok(())
+    }
+
+    /// What a message said of the group stands in the log again.
+    pub(super) fn line_came_back(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        mut entry: Entry,
+        held: EntryRow,
+    ) {
+        let message = held.reference();
+        step.write(Write::DeleteDetached { conversation, message });
+        entry.payload = held.entry.payload;
+        let row = EntryRow { conversation, entry, role: held.role, detached: false };
+        step.write(Write::PutEntry(Box::new(row)));
     }
 
     /// Writes the line that says what happened, if there is anything to say.

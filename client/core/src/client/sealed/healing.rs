@@ -50,16 +50,11 @@ impl Client {
     }
 
     /// The log went back, and this device's group did not.
-    pub(in crate::client) fn begin_healing(
-        &mut self,
-        conversation: ConversationId,
-        must_announce: bool,
-    ) {
+    pub(in crate::client) fn begin_healing(&mut self, conversation: ConversationId) {
         if let Some(of) = self.state.conversations.get_mut(&conversation)
             && of.part() == Some(GroupPart::Inside)
         {
             of.progress.heal();
-            of.progress.must_announce |= must_announce;
         }
     }
 

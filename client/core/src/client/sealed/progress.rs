@@ -146,3 +146,37 @@ impl Progress {
         [self.commit_at, self.join_at, self.lists_until, healing].into_iter().flatten().min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(secs: u64) -> Monotonic {
+        Monotonic::from_start(Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn time_that_has_come_is_not_due_again() {
+        let mut progress = Progress {
+            commit_at: Some(at(3)),
+            join_at: Some(at(5)),
+            lists_until: Some(at(9)),
+            ..Progress::default()
+        };
+        assert_eq!(progress.next_due(), Some(at(3)));
+        progress.take_due(at(5));
+        assert_eq!((progress.commit_at, progress.join_at), (None, None));
+        assert!(progress.wants_in, "the device comes in as soon as it can");
+        assert_eq!(progress.next_due(), Some(at(9)));
+    }
+
+    #[test]
+    fn lost_connection_takes_no_wish_to_come_in() {
+        let mut progress = Progress { wants_in: true, is_merging: true, ..Progress::default() };
+        progress.connection_lost();
+        assert!(progress.wants_in);
+        assert!(!progress.is_merging, "the Commit is sent again, and answered with its place");
+    }
+}

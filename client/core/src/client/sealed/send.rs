@@ -359,3 +359,15 @@ fn outgoing(row: &OutboxRow) -> Option<Outgoing<'_>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_one_message_is_in_flight_only_where_the_way_is_long() {
+        for (millis, window) in [(0, 1), (20, 1), (499, 1), (500, 2), (2_000, 8), (60_000, 8)] {
+            assert_eq!(window_of(Duration::from_millis(millis)), window, "{millis} ms");
+        }
+    }
+}

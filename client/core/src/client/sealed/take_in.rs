@@ -162,6 +162,9 @@ impl Client {
                     }
                 }
                 Known::Erased => self.apply_message(step, batch, conversation, entry, None)?,
+                Known::Detached(row) if !row.is_message() => {
+                    self.line_came_back(step, conversation, entry, *row);
+                }
                 Known::Detached(row) => {
                     let content = Some(row.entry.payload);
                     self.apply_message(step, batch, conversation, entry, content)?;

@@ -1,6 +1,6 @@
 //! What a person asks of a sealed conversation, put into the outbox.
 
-use tidings_model::{AccountId, ConversationId, ConversationKind, Role};
+use tidings_model::{AccountId, ConversationId, ConversationKind, MessageId, Role};
 use tidings_protocol_content::wire::system::Event;
 use tidings_protocol_content::{Content, wire};
 
@@ -26,16 +26,24 @@ impl Client {
         name: &str,
     ) {
         accounts.push(me);
-        self.queue_quietly(step, conversation, OutboxAct::Change(Change::Add(accounts)));
+        let message_id = step.entropy.message_id();
+        let act = OutboxAct::Change(Change::Add(accounts));
+        self.queue_quietly(step, conversation, message_id, act);
         self.queue_profile(step, conversation, name);
     }
 
     /// Queues what nobody waits for an outcome of.
-    fn queue_quietly(&mut self, step: &mut Step<'_>, conversation: ConversationId, act: OutboxAct) {
+    fn queue_quietly(
+        &mut self,
+        step: &mut Step<'_>,
+        conversation: ConversationId,
+        message_id: MessageId,
+        act: OutboxAct,
+    ) {
         let row = OutboxRow {
             position: self.state.outbox.next_position(),
             conversation,
-            message_id: step.entropy.message_id(),
+            message_id,
             time: step.now.wall,
             act,
             failure: None,
@@ -183,7 +191,7 @@ impl Client {
         let message_id = step.entropy.message_id();
         let content = Content::other(message_id, fallback, system(event));
         if let Ok(content) = content.encode() {
-            self.queue_quietly(step, conversation, OutboxAct::Send { content });
+            self.queue_quietly(step, conversation, message_id, OutboxAct::Send { content });
         }
     }
 }
