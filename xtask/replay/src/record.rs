@@ -59,7 +59,13 @@ impl Record {
             }),
             (_, EntryRole::Unreadable) => self.undecryptable.push(entry.seq),
             // What the group is called, and what happened to it.
-            (_, EntryRole::Event | EntryRole::Annotation { .. } | EntryRole::Message) => {}
+            (
+                _,
+                EntryRole::Event
+                | EntryRole::Annotation { .. }
+                | EntryRole::Message
+                | EntryRole::Silent,
+            ) => {}
         }
     }
 }
