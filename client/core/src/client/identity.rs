@@ -280,6 +280,9 @@ impl Client {
     pub(super) fn tell_listing(&mut self, step: &mut Step<'_>) {
         let listing = self.listing();
         if self.listing_told != listing {
+            if (self.listing_told, listing) == (Listing::Unlisted, Listing::Listed) {
+                self.come_in_everywhere(step.now.monotonic);
+            }
             self.listing_told = listing;
             step.events.push(Event::Listing(listing));
         }

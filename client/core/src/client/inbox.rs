@@ -37,6 +37,11 @@ impl Inbox {
         self.held_until
     }
 
+    /// Whether something that the server has told of is yet to be taken in.
+    pub(super) fn brings_more(&self, than: u64) -> bool {
+        self.fetching || (self.held_until.is_none() && self.head.is_some_and(|head| head > than))
+    }
+
     /// Whether there is nothing behind a place.
     pub(super) fn is_read(&self, up_to: u64) -> bool {
         self.head.is_some_and(|head| head <= up_to)

@@ -12,7 +12,6 @@ use crate::database::{
     AccountRow, ConversationRow, Database, DatabaseError, Draft, GroupPart, MemberRow, OutboxRow,
     Profile, Sealing, Standing, Write,
 };
-
 use crate::outbox_act::OutboxAct;
 
 use super::account_values::read_settings;

@@ -343,7 +343,7 @@ impl Client {
         }
         let is_reading =
             in_flight > 0 || self.state.conversations.values().any(|of| of.progress.is_stopped());
-        if self.catching_up && !is_reading {
+        if self.catching_up && !is_reading && !self.is_being_invited() {
             self.caught_up(step)?;
         }
         Ok(())

@@ -71,6 +71,23 @@ impl Client {
             && (!self.inbox.is_read(read) || self.groups.holds_invitation(of.id()))
     }
 
+    /// Whether the inbox, or an invitation out of it, may yet bring this device into a conversation that
+    /// it is to read.
+    pub(in crate::client) fn is_being_invited(&self) -> bool {
+        let read = self.state.identity.row.as_ref().map_or(0, |row| row.inbox);
+        let is_invited = |conversation| self.part(conversation) != Some(GroupPart::Inside);
+        self.may_seal()
+            && (self.inbox.brings_more(read) || self.groups.invited().into_iter().any(is_invited))
+    }
+
+    /// The account's list covers this device from now on: nobody else brings it into the conversations
+    /// that are there already.
+    pub(in crate::client) fn come_in_everywhere(&mut self, now: Monotonic) {
+        for of in self.state.conversations.values_mut().filter(|of| of.is_out()) {
+            of.progress.join_at = Some(now);
+        }
+    }
+
     /// Follows the invitations that waited, and lets this device come in where no Welcome came.
     pub(in crate::client) fn pump_joins(
         &mut self,
