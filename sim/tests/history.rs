@@ -9,7 +9,7 @@ use tidings_client_core::{Command, Notice, Outcome};
 use tidings_model::ConversationId;
 use tidings_protocol_app::wire::inbox_items;
 use tidings_protocol_app::wire::server_frame::Body;
-use tidings_sim::{Faults, World};
+use tidings_sim::World;
 
 /// Anna, who talks with Kofi, with Romy, and with both.
 fn world(seed: u64, messages: usize) -> (World, Vec<ConversationId>) {
@@ -90,33 +90,6 @@ fn linked_device_gets_the_history_and_can_be_used_meanwhile() {
     assert_eq!(found(&mut world, &phone, "says"), of_old, "it is found by search");
     let unread = world.summary(&phone, talks[0]).map(|summary| summary.unread);
     assert_eq!(unread, Some(0), "what is old is not new again");
-}
-
-#[test]
-fn history_goes_on_after_every_kind_of_interruption() {
-    for seed in 2..=4 {
-        let (mut world, talks) = world(seed, 40);
-        let phone = world.unlinked("anna");
-        world.link_with("anna", &phone);
-        for round in 0..4 {
-            world.run_for(Duration::from_millis(900));
-            match (seed + round) % 4 {
-                0 => world.crash(&phone),
-                1 => world.lose_power("anna"),
-                2 => world.lose_power(&phone),
-                _ => world.crash("anna"),
-            }
-            world.say("kofi", talks[0], &format!("meanwhile {round}"));
-        }
-        world.begin_faults(Faults { crashes: 30, power_losses: 2, cuts: 20, half_opens: 4 });
-        world.run_for(Duration::from_secs(120));
-        world.end_faults();
-        // A program that dies as it learns of the end does not tell it again.
-        world.run_for(Duration::from_secs(30 * 60));
-        world.until_quiet();
-        check_same(&mut world, &phone, "anna", &talks);
-        assert_eq!(world.texts(&phone, talks[0]).len(), 44);
-    }
 }
 
 #[test]
