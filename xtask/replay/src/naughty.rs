@@ -135,7 +135,7 @@ impl Play {
         let (romeo, _) = sign_up(&folder.join(ROMEO), &link, ROMEO).await?;
         let (juliet, her_account) = sign_up(&folder.join(JULIET), &link, JULIET).await?;
         let name = "verona".to_owned();
-        let create = Command::CreateGroup { name, members: vec![her_account], open: false };
+        let create = Command::CreateGroup { name, members: vec![her_account], open: true };
         let Outcome::Accepted { conversation: group, .. } = romeo.finish(create).await? else {
             anyhow::bail!("the group was not accepted");
         };
